@@ -1,0 +1,49 @@
+"""Fixtures of all tests: one real PostgreSQL for the whole run, databases on both engines, a clock to set."""
+
+import os
+
+import pytest
+
+from comanda.common.testing import Databases, FakeClock, Issuer, PostgresServer
+
+POSTGRES_VARIABLE = "COMANDA_TEST_POSTGRES_URL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts PostgreSQL once, in the controlling process; parallel workers inherit its address."""
+    if POSTGRES_VARIABLE not in os.environ and not hasattr(config, "workerinput") and not config.option.collectonly:
+        server = PostgresServer().start()
+        os.environ[POSTGRES_VARIABLE] = server.url
+        config.add_cleanup(server.stop)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    return os.environ[POSTGRES_VARIABLE]
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    return Databases(tmp_path_factory.mktemp("sqlite"), None)
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Databases:
+    return Databases(tmp_path_factory.mktemp("postgresql"), postgres_url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Fresh databases; a test that uses this runs once on each engine."""
+    name = "sqlite_databases" if request.param == "sqlite" else "postgres_databases"
+    return request.getfixturevalue(name)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def issuer(clock: FakeClock) -> Issuer:
+    return Issuer(clock)

@@ -1,0 +1,169 @@
+"""`create_app`: what every service has in common — errors, request id, health, metrics, docs, limits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from comanda.common import migrations, openapi
+from comanda.common.clock import Clock
+from comanda.common.database import Database, DatabaseUnavailable
+from comanda.common.edge import Edge
+from comanda.common.operations import DATABASE, operations_router, serve_docs
+from comanda.common.problems import MetodoNoPermitido, NoEncontrado, Problem, ServicioNoDisponible
+from comanda.common.requests import validation_problem
+from comanda.common.resilience import Circuit
+from comanda.common.settings import ServiceSettings
+from comanda.common.tokens import Verifier
+
+RETRY_SECONDS = 1.0
+"""Pause before the database is tried again at start, and before a failed background loop starts again."""
+
+log = structlog.get_logger()
+Action = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """Everything `create_app` needs to know of a service.
+
+    Args:
+        name: the service's word on the wire, for example `pedidos`; also the audience of tokens meant for it.
+        use_cases: the object that routes reach as `request.app.state.service`.
+        migrations: the package whose `migrations/` describe the schema.
+        on_ready: runs once after the schema is there, before the first request.
+        loops: background work, started when the service is ready and cancelled when it stops.
+        on_close: runs at the end, in this order.
+    """
+
+    name: str
+    description: str
+    settings: ServiceSettings
+    clock: Clock
+    database: Database
+    migrations: str
+    verifier: Verifier
+    routers: Sequence[APIRouter]
+    use_cases: Any
+    circuits: Sequence[Circuit] = ()
+    on_ready: Action | None = None
+    loops: Sequence[Action] = ()
+    on_close: Sequence[Action] = ()
+
+
+class NotReady(Exception):
+    """The database answers but must not be served from yet; the message says why."""
+
+
+def create_app(wiring: Wiring) -> FastAPI:
+    """The ASGI application of a service."""
+    app = FastAPI(
+        title=f"Comanda · {wiring.name}",
+        description=wiring.description,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(wiring),
+    )
+    app.state.wiring = wiring
+    app.state.service = wiring.use_cases
+    app.state.ready = asyncio.Event()
+    app.include_router(operations_router())
+    for router in wiring.routers:
+        app.include_router(router)
+    serve_docs(app)
+    openapi.install(app)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(DatabaseUnavailable, _on_database_unavailable)
+    app.add_middleware(Edge, wiring=wiring, ready=app.state.ready)
+    return app
+
+
+def _lifespan(wiring: Wiring) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        life = asyncio.create_task(_live(wiring, app.state.ready))
+        try:
+            yield
+        finally:
+            life.cancel()
+            with suppress(asyncio.CancelledError):
+                await life
+            for close in (*wiring.on_close, wiring.database.aclose):
+                await close()
+
+    return lifespan
+
+
+async def _live(wiring: Wiring, ready: asyncio.Event) -> None:
+    """Waits for the database, brings it up to date, then keeps the background loops going."""
+    while not ready.is_set():
+        try:
+            await _prepare(wiring)
+            ready.set()
+        except (NotReady, DatabaseUnavailable) as fault:
+            log.warning("not_ready", reason=str(fault))
+            await wiring.clock.sleep(RETRY_SECONDS)
+        except Exception:
+            log.exception("not_ready")
+            await wiring.clock.sleep(RETRY_SECONDS)
+    log.info("ready", database=wiring.database.dialect)
+    async with asyncio.TaskGroup() as group:
+        for loop in wiring.loops:
+            group.create_task(_keep_going(loop, wiring.clock))
+
+
+async def _prepare(wiring: Wiring) -> None:
+    if wiring.settings.migrate_on_start:
+        await migrations.migrate(wiring.database, wiring.migrations)
+    elif not await migrations.is_migrated(wiring.database, wiring.migrations):
+        raise NotReady("waiting for the schema to be migrated (comanda migrate)")
+    for fault in await wiring.database.durability_faults():
+        if wiring.settings.production:
+            raise NotReady(fault)
+        log.warning("database_not_durable", reason=fault)
+    if wiring.on_ready:
+        await wiring.on_ready()
+
+
+async def _keep_going(loop: Action, clock: Clock) -> None:
+    """A background loop outlives its own errors: each is logged, and it starts again after a pause."""
+    while True:
+        try:
+            await loop()
+        except DatabaseUnavailable as fault:
+            log.warning("loop_without_database", loop=loop.__qualname__, reason=str(fault))
+        except Exception:
+            log.exception("loop_failed", loop=loop.__qualname__)
+        await clock.sleep(RETRY_SECONDS)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    if isinstance(error, Problem):
+        return error.response(request.url.path)
+    status = getattr(error, "status_code", 500)
+    headers = getattr(error, "headers", None)
+    if status == 405:
+        return MetodoNoPermitido(headers=headers).response(request.url.path)
+    if status == 404:
+        return NoEncontrado("No existe esta ruta.").response(request.url.path)
+    raise error  # nobody else raises HTTPException here: a bug, answered with a 500 and logged
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # what the handler is registered for
+    return validation_problem(error).response(request.url.path)
+
+
+async def _on_database_unavailable(request: Request, error: Exception) -> Response:
+    log.warning("database_unavailable", reason=str(error))
+    return ServicioNoDisponible(DATABASE).response(request.url.path)

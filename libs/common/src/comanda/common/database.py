@@ -1,0 +1,182 @@
+"""One database for one service: SQLite or PostgreSQL by URL, the same Core statements on both."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Literal
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from comanda.common.clock import Clock
+from comanda.common.sqlite import creator
+
+LOCK_WAIT_SECONDS = 5.0
+"""How long a transaction waits for SQLite's write lock while some other process holds it."""
+
+_PASSING_FAULTS = ("08", "25P03", "25006", "40", "53", "55P03", "57", "58")
+"""SQLSTATE classes of PostgreSQL under which the same statement may succeed later (appendix A of its manual):
+connection, idle timeout, read-only (a failover), rollback, resources, lock timeout, operator intervention, I/O."""
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, is starting or stopping, is full, is locked, or every connection is taken.
+
+    Nothing of the transaction was committed, unless the connection broke during COMMIT itself: then it is unknown.
+    """
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A moment in UTC: TIMESTAMPTZ on PostgreSQL, ISO text (which sorts by time) on SQLite."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Database:
+    """Opens transactions; knows how the two databases differ.
+
+    Args:
+        url: `sqlite:///path/to/file.db` or `postgresql://user:password@host:port/name`.
+        clock: for the waits on SQLite's write lock.
+        pool_size: connections to PostgreSQL; a request waits at most 5 s for one.
+    """
+
+    def __init__(self, url: str, *, clock: Clock, pool_size: int = 10) -> None:
+        parsed = make_url(url)
+        self.dialect: Literal["sqlite", "postgresql"] = (
+            "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql"
+        )
+        self.engine = _sqlite_engine(parsed) if self.dialect == "sqlite" else _postgresql_engine(parsed, pool_size)
+        self._clock = clock
+        self._writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A write transaction: commits at the end of the block, rolls back if it raises.
+
+        SQLite has one writer, so writers queue here in order of arrival. PostgreSQL runs READ COMMITTED.
+
+        Raises:
+            DatabaseUnavailable: see there. Constraint violations pass as SQLAlchemy's `IntegrityError`.
+        """
+        with _faults_translated():
+            if self.dialect == "postgresql":
+                async with self.engine.begin() as connection:
+                    yield connection
+                return
+            async with self._writer, self.engine.connect() as connection:
+                await self._begin_immediate(connection)
+                yield connection
+                await connection.commit()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading. On SQLite all its statements see one snapshot; on PostgreSQL each its own.
+
+        Raises:
+            DatabaseUnavailable: see there.
+        """
+        with _faults_translated():
+            async with self.engine.connect() as connection:
+                if self.dialect == "sqlite":
+                    await connection.exec_driver_sql("BEGIN")
+                yield connection
+
+    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+        return postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
+
+    async def ping(self) -> None:
+        """Asks for a trivial answer.
+
+        Raises:
+            DatabaseUnavailable: none came.
+        """
+        async with self.read() as connection:
+            await connection.execute(sa.select(1))
+
+    async def durability_faults(self) -> list[str]:
+        """Settings of the database under which a committed answer could be lost, one sentence each."""
+        if self.dialect == "sqlite":
+            return []  # set for each connection in sqlite.py
+        faults = []
+        async with self.read() as connection:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                value = (await connection.exec_driver_sql(f"SHOW {setting}")).scalar_one()
+                if value == "off":
+                    faults.append(f"PostgreSQL has {setting} = off: a crash would lose acknowledged writes")
+        return faults
+
+    async def aclose(self) -> None:
+        await self.engine.dispose()
+
+    async def _begin_immediate(self, connection: AsyncConnection) -> None:
+        deadline = self._clock.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError:
+                if self._clock.monotonic() >= deadline:
+                    raise
+                await self._clock.sleep(0.01)
+
+
+def _sqlite_engine(url: sa.URL) -> AsyncEngine:
+    return create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"),
+        connect_args={"async_creator_fn": creator(url.database or "")},
+        pool_size=5,
+        max_overflow=-1,
+    )
+
+
+def _postgresql_engine(url: sa.URL, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": 15,
+            "server_settings": {"statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"},
+        },
+    )
+
+
+@contextmanager
+def _faults_translated() -> Iterator[None]:
+    try:
+        yield
+    except (
+        OperationalError,
+        InterfaceError,
+        sa.exc.TimeoutError,
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+    ) as error:
+        # asyncpg's own errors and OSError come from connecting, where SQLAlchemy does not wrap them.
+        raise DatabaseUnavailable(type(error).__name__) from error
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if error.connection_invalidated or state.startswith(_PASSING_FAULTS):
+            raise DatabaseUnavailable(state) from error
+        raise

@@ -1,0 +1,134 @@
+"""The outermost layer of every service: request id, bounds, access log, metrics, and an answer whatever happens."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from comanda.common.operations import DATABASE, UNGUARDED
+from comanda.common.problems import (
+    CuerpoDemasiadoGrande,
+    ErrorInterno,
+    PlazoDelCuerpoAgotado,
+    Problem,
+    ServicioNoDisponible,
+    ServicioSaturado,
+)
+from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER, REQUESTS, request_id
+
+if TYPE_CHECKING:
+    from comanda.common.app import Wiring
+
+log = structlog.get_logger()
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its body was complete; there is nobody to answer."""
+
+
+class Edge:
+    """ASGI middleware; see the module."""
+
+    def __init__(self, app: ASGIApp, wiring: "Wiring", ready: asyncio.Event) -> None:
+        self._app = app
+        self._wiring = wiring
+        self._settings = wiring.settings
+        self._ready = ready
+        self._in_hand = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = self._wiring.clock.monotonic()
+        headers = Headers(scope=scope)
+        identifier = request_id(headers.get(REQUEST_ID_HEADER), self._wiring.clock)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=identifier)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identifier
+            await send(message)
+
+        self._in_hand += 1
+        try:
+            await self._serve(scope, headers, receive, send_with_id)
+        except Problem as problem:
+            await problem.response(scope["path"])(scope, receive, send_with_id)
+        except ClientGone:
+            status = 499
+        except Exception:
+            log.exception("request_failed", path=_path(scope))
+            if status:
+                raise
+            await ErrorInterno().response(scope["path"])(scope, receive, send_with_id)
+        finally:
+            self._in_hand -= 1
+            self._record(scope, status, self._wiring.clock.monotonic() - started)
+
+    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        if scope["path"] not in UNGUARDED:
+            if self._in_hand > self._settings.max_concurrency:
+                REFUSED.labels(self._wiring.name).inc()
+                raise ServicioSaturado
+            if not self._ready.is_set():
+                raise ServicioNoDisponible(DATABASE)
+        if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+            receive = await self._whole_body(headers, receive)
+        await self._app(scope, receive, send)
+
+    async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:
+        """Receives the body, within its bounds, before anything else happens."""
+        limit = self._settings.max_body_bytes
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > limit:
+            raise CuerpoDemasiadoGrande(f"El límite es de {limit} bytes.")
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_seconds):
+                body = await _read(receive, limit)
+        except TimeoutError:
+            raise PlazoDelCuerpoAgotado from None
+        given = False
+
+        async def replay() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return replay
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "-")
+        REQUESTS.labels(self._wiring.name, scope["method"], route, str(status)).observe(seconds)
+        if scope["path"] not in UNGUARDED:
+            log.info("request", method=scope["method"], path=_path(scope), status=status, ms=round(seconds * 1000, 2))
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise CuerpoDemasiadoGrande(f"El límite es de {limit} bytes.")
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _path(scope: Scope) -> str:
+    """The path as it was sent: percent-encoded, so that nobody can write lines of their own into a log."""
+    raw: bytes = scope.get("raw_path") or b""
+    return raw.decode("ascii", "replace")[:500]

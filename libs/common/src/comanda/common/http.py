@@ -1,0 +1,221 @@
+"""HTTP client for one neighbour: deadline, retry and breaker, token, request id, answers as values or problems."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from json import dumps, loads
+from ssl import SSLContext
+from typing import Any
+
+import aiohttp
+import httpx2
+import structlog
+from fastapi import HTTPException
+from httpx_aiohttp.httpx2 import AiohttpTransport
+
+from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.resilience import Circuit, CircuitOpen, PoolExhausted
+
+KEEPALIVE_SECONDS = 30
+"""Idle connections are given up by us long before the servers do (75 s), so that a request rarely meets a dead one."""
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a neighbour answered."""
+
+    servicio: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def json(self) -> Any:
+        """The parsed body.
+
+        Raises:
+            RespuestaInvalida: it is not JSON.
+        """
+        try:
+            return loads(self.content)
+        except (ValueError, RecursionError):
+            raise RespuestaInvalida(self.servicio) from None
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem document (RFC 9457) of a refusal; empty if the body is no JSON object."""
+        try:
+            body = self.json()
+        except RespuestaInvalida:
+            return {}
+        return body if isinstance(body, dict) else {}
+
+    @property
+    def slug(self) -> str:
+        """Which problem it is: the last segment of its `type`, or empty."""
+        return str(self.problem.get("type", "")).rpartition("/")[2]
+
+    @property
+    def retry_after_seconds(self) -> int:
+        """The whole seconds of `Retry-After`, 1 if there are none."""
+        value = self.headers.get("retry-after", "")
+        return int(value) if value.isascii() and value.isdecimal() and len(value) < 7 else 1
+
+
+class NeighbourAnswer(HTTPException):
+    """The neighbour answered with an error status. An `HTTPException`, so the breaker excludes it as a failure."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status, answer.slug or None)
+        self.answer = answer
+        self.status = answer.status
+        self.problem = answer.problem
+        self.slug = answer.slug
+
+
+class Neighbour:
+    """Calls one neighbour through its circuit.
+
+    Args:
+        name: the neighbour, as clients and logs see it.
+        base_url: where it listens.
+        circuit: its breaker, shared by every client of that neighbour in the process.
+        timeout_seconds: limit of one whole try, and of the wait for one of our connections.
+        authorization: the bearer token, asked for at each send.
+        max_connections: sends at the same time.
+        transport: the network; the default is aiohttp's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        circuit: Circuit,
+        timeout_seconds: float,
+        authorization: Callable[[], str],
+        max_connections: int = 100,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.name = name
+        self._circuit = circuit
+        self._timeout_seconds = timeout_seconds
+        self._authorization = authorization
+        self._connections = asyncio.Semaphore(max_connections)
+        self._client = httpx2.AsyncClient(
+            base_url=base_url,
+            transport=transport or _network(),
+            headers={"Accept-Encoding": "identity", "User-Agent": "comanda"},
+            timeout=None,  # each try is bounded as a whole, in _attempt
+            trust_env=False,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none
+        )
+
+    async def request(
+        self, method: str, path: str, *, json: Any = None, params: Any = None, expected: Collection[int] = (200,)
+    ) -> Answer:
+        """Sends a request, again if the network fails, and returns the answer if its status is `expected`.
+
+        Raises:
+            ServicioNoDisponible: the neighbour cannot be reached, its circuit is open, or it says 429 or 503.
+            PoolExhausted: none of our connections became free in time.
+            RespuestaInvalida: any other status.
+        """
+        content = None if json is None else dumps(json, separators=(",", ":"), allow_nan=False).encode()
+        attempt = partial(self._attempt, method, path, content, params)
+        try:
+            answer = await self._circuit.call(attempt, slot=self._slot)
+        except NeighbourAnswer as refusal:
+            answer = refusal.answer
+        except CircuitOpen as error:
+            raise ServicioNoDisponible(self.name, error.retry_after_seconds) from error
+        except httpx2.RequestError as error:
+            raise ServicioNoDisponible(self.name, self._circuit.retry_after_seconds) from error
+        if answer.status in expected:
+            return answer
+        _log.warning("respuesta inesperada", servicio=self.name, status=answer.status, slug=answer.slug)
+        if answer.status in (429, 503):
+            raise ServicioNoDisponible(self.name, answer.retry_after_seconds)
+        raise RespuestaInvalida(self.name)
+
+    async def aclose(self) -> None:
+        """Closes the connections. Calls still running fail."""
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._connections.acquire()
+        except TimeoutError:
+            raise PoolExhausted from None
+        try:
+            yield
+        finally:
+            self._connections.release()
+
+    async def _attempt(self, method: str, path: str, content: bytes | None, params: Any) -> Answer:
+        """One send and its whole answer; whatever the network does ends as a `RequestError`."""
+        request = self._client.build_request(
+            method, path, content=content, params=params, headers=self._headers(content)
+        )
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                answer = await self._send(request)
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout(f"{self.name}: sin respuesta a tiempo", request=request) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise httpx2.NetworkError(f"{self.name}: {error}", request=request) from error
+        if answer.status >= 400:
+            raise NeighbourAnswer(answer)
+        return answer
+
+    async def _send(self, request: httpx2.Request) -> Answer:
+        response = await self._client.send(request, stream=True)
+        try:
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise RespuestaInvalida(self.name)
+        finally:
+            await response.aclose()
+        return Answer(self.name, response.status_code, response.headers, bytes(content))
+
+    def _headers(self, content: bytes | None) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self._authorization()}"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        if request_id is not None:
+            headers["X-Request-Id"] = str(request_id)
+        return headers
+
+
+def _network() -> httpx2.AsyncBaseTransport:
+    # The transport opens the session at the first request, inside the loop that runs then.
+    return AiohttpTransport(verify=_tls(), client=_session)
+
+
+def _session() -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        # The semaphore of Neighbour is the bound: a queue in here would count as the neighbour's slowness.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=_tls()),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+    # aiohttp sends an idempotent request a second time by itself when a reused connection turns out dead.
+    session._retry_connection = False
+    return session
+
+
+@cache
+def _tls() -> SSLContext:
+    return httpx2.create_ssl_context(trust_env=False)

@@ -1,0 +1,60 @@
+"""Schema migrations with Alembic, safe when several replicas start at once.
+
+Each service keeps `migrations/env.py` (one call of `run`) and `migrations/versions/`. Expand/contract: the release
+before the newest still works on the newest schema, so a schema that is ahead of the code counts as migrated.
+"""
+
+import sqlalchemy as sa
+from alembic import command, context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from comanda.common.database import Database
+
+
+async def migrate(database: Database, package: str) -> None:
+    """Brings the schema of `package` (for example `comanda.pedidos`) to its newest revision.
+
+    All of it is one transaction under a lock, so of several processes that start at once one migrates and the others
+    wait and find nothing to do; a crash half-way leaves the schema as it was.
+    """
+    async with database.transaction() as connection:
+        if database.dialect == "postgresql":
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(package))))
+        if not await _is_current(connection, package):
+            await connection.run_sync(_upgrade, package)
+
+
+async def is_migrated(database: Database, package: str) -> bool:
+    """Whether the schema is at least as new as this code."""
+    async with database.read() as connection:
+        return await _is_current(connection, package)
+
+
+def run(metadata: sa.MetaData) -> None:
+    """The whole of a service's `env.py`: runs the revisions on the connection that `migrate` opened."""
+    context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _config(package: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", f"{package}:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _upgrade(connection: sa.Connection, package: str) -> None:
+    config = _config(package)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+async def _is_current(connection: AsyncConnection, package: str) -> bool:
+    revision = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    scripts = ScriptDirectory.from_config(_config(package))
+    known = {script.revision for script in scripts.walk_revisions()}
+    return revision == scripts.get_current_head() or (revision is not None and revision not in known)

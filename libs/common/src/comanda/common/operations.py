@@ -1,0 +1,76 @@
+"""The routes that operators use: health, metrics, circuits, documentation."""
+
+from importlib.resources import files
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import AwareDatetime, BaseModel
+from starlette.responses import Response
+
+from comanda.common.problems import ServicioNoDisponible, describe
+from comanda.common.requests import router
+from comanda.common.security import allow
+from comanda.common.telemetry import metrics_response
+from comanda.common.tokens import Principal
+
+OPERATIONS_SCOPE = "operaciones:leer"
+DATABASE = "base-de-datos"
+UNGUARDED = frozenset({"/livez", "/readyz", "/metrics"})
+"""Paths that answer however busy or unready the service is."""
+
+
+class Estado(BaseModel):
+    estado: Literal["vivo", "listo"]
+
+
+class Circuito(BaseModel):
+    nombre: str
+    estado: Literal["CERRADO", "ABIERTO", "SEMIABIERTO"]
+    fallos: int
+    abre_hasta: AwareDatetime | None
+
+
+def operations_router() -> APIRouter:
+    routes = router(tags=["operaciones"])
+
+    @routes.get("/livez", summary="Is the process alive?")
+    async def livez() -> Estado:
+        return Estado(estado="vivo")
+
+    @routes.get("/readyz", summary="Can it serve?", responses=describe(ServicioNoDisponible))
+    async def readyz(request: Request) -> Estado:
+        if not request.app.state.ready.is_set():
+            raise ServicioNoDisponible(DATABASE)
+        await request.app.state.wiring.database.ping()
+        return Estado(estado="listo")
+
+    @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        return metrics_response()
+
+    @routes.get("/circuitos", summary="The circuit breakers of this process")
+    async def circuitos(request: Request, _: Annotated[Principal, allow(OPERATIONS_SCOPE)]) -> list[Circuito]:
+        circuits = request.app.state.wiring.circuits
+        return [Circuito.model_validate(circuit.snapshot(), from_attributes=True) for circuit in circuits]
+
+    return routes
+
+
+def serve_docs(app: FastAPI) -> None:
+    """`/docs`: Swagger UI, with its assets from an installed package, so that it works offline."""
+    assets = str(files("fastapi_swagger") / "resources")
+    app.mount("/docs/assets", StaticFiles(directory=assets), name="docs-assets")
+
+    async def docs(_: Request) -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="/docs/assets/swagger-ui.css",
+            swagger_favicon_url="/docs/assets/favicon-32x32.png",
+        )
+
+    app.add_route("/docs", docs, include_in_schema=False)

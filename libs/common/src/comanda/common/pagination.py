@@ -1,0 +1,133 @@
+"""Keyset pagination: a page starts after the last row of the page before it. Never OFFSET, never COUNT.
+
+Source: "Paging through results", https://use-the-index-luke.com/no-offset; Link header: RFC 8288.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from comanda.common.problems import DatosInvalidos
+
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """What the client asked for: at most `limit` rows, after `cursor` (None: from the start)."""
+
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page, and the cursor of the next one (None: this is the last)."""
+
+    items: Sequence[Item]
+    next_cursor: str | None
+
+    def map(self, function: Callable[[Item], Other]) -> "Page[Other]":
+        return Page([function(item) for item in self.items], self.next_cursor)
+
+
+class Pagina(BaseModel, Generic[Item]):
+    """The wire form of a page."""
+
+    elementos: list[Item]
+    siguiente: str | None
+
+
+def page_request(
+    limite: Annotated[int, Query(ge=1, le=200, description="elementos por página")] = 50,
+    cursor: Annotated[str | None, Query(max_length=1000, description="el `siguiente` de la página anterior")] = None,
+) -> PageRequest:
+    return PageRequest(limite, cursor)
+
+
+PageQuery = Annotated[PageRequest, Depends(page_request)]
+
+
+def page_body(page: Page[Item], request: Request, response: Response) -> Pagina[Item]:
+    """The body of a page; sets the `Link` header (RFC 8288) of the response when there is a next one."""
+    if page.next_cursor is not None:
+        url = request.url.include_query_params(cursor=page.next_cursor)
+        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return Pagina(elementos=list(page.items), siguiente=page.next_cursor)
+
+
+class Keyset:
+    """An order in which a list can be paged: columns that together are unique, all ascending or all descending.
+
+    Args:
+        name: identifies the order inside cursors; a cursor of another order is refused with 422.
+        columns: the sort key; an index over exactly these columns makes a page cost the same anywhere in the list.
+    """
+
+    def __init__(self, name: str, *columns: sa.ColumnElement[Any], descending: bool = False) -> None:
+        self._name = name
+        self._columns = columns
+        self._descending = descending
+
+    async def fetch(self, connection: AsyncConnection, query: sa.Select[Any], page: PageRequest) -> Page[sa.RowMapping]:
+        """Runs the query for one page. The query must select the key's columns under their own names."""
+        order = [column.desc() if self._descending else column.asc() for column in self._columns]
+        query = query.order_by(*order).limit(page.limit + 1)
+        if page.cursor is not None:
+            values = [
+                sa.bindparam(None, value, column.type)
+                for column, value in zip(self._columns, self._decode(page.cursor), strict=True)
+            ]
+            key, last = sa.tuple_(*self._columns), sa.tuple_(*values)
+            query = query.where(key < last if self._descending else key > last)
+        rows = (await connection.execute(query)).mappings().all()
+        more = len(rows) > page.limit
+        kept = rows[: page.limit]
+        return Page(kept, self._encode(kept[-1]) if more else None)
+
+    def _encode(self, row: sa.RowMapping) -> str:
+        values = [row[column.key] for column in self._columns if column.key]
+        text = json.dumps([self._name, *(_to_json(value) for value in values)], separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def _decode(self, cursor: str) -> list[Any]:
+        try:
+            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            name, *values = json.loads(raw)
+            if name != self._name or len(values) != len(self._columns):
+                raise ValueError(name)
+            return [
+                _from_json(value, column.type.python_type) for value, column in zip(values, self._columns, strict=True)
+            ]
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
+            raise DatosInvalidos.of("cursor", "No es un cursor de esta lista.") from None
+
+
+def _to_json(value: Any) -> str | int:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, int) else str(value)
+
+
+def _from_json(value: Any, kind: type) -> Any:
+    if kind is int:
+        if type(value) is not int or not -(2**63) <= value < 2**63:
+            raise ValueError(value)
+        return value
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(value)
+    value.encode()  # a lone surrogate is no text that a database could hold
+    if kind is datetime:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    return UUID(value) if kind is UUID else value

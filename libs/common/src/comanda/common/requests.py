@@ -1,0 +1,156 @@
+"""Requests read strictly: exact JSON, the right media type, and errors in words of our own."""
+
+import json
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
+from pydantic_core import PydanticCustomError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from comanda.common.problems import DatosInvalidos, JsonInvalido, TipoNoAdmitido
+
+JSON_TYPES = ("application/json", "application/merge-patch+json")
+
+
+class Body(BaseModel):
+    """Base of every JSON request body: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+Integer = Annotated[int, Strict()]
+"""A JSON number without fraction; neither `"5"` nor `5.0` nor `true`."""
+
+Boolean = Annotated[bool, Strict()]
+"""`true` or `false`; neither `"true"` nor `1`."""
+
+
+def _printable(text: str) -> str:
+    if any(ord(character) < 32 and character not in "\n\r\t" for character in text):
+        raise PydanticCustomError("texto", "No puede contener caracteres de control.")
+    return text
+
+
+def _line(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise PydanticCustomError("texto", "No puede contener caracteres de control.")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+"""Text of several lines. NUL and other control characters are refused: PostgreSQL could not hold them."""
+
+Line = Annotated[str, AfterValidator(_line)]
+"""Text of one line."""
+
+
+def parse_json(raw: bytes) -> Any:
+    """The value of a JSON text (RFC 8259); fractions become Decimal, so that no amount passes through a float.
+
+    Raises:
+        JsonInvalido: not UTF-8, not JSON, NaN or Infinity, a lone surrogate, or nested too deeply to read.
+    """
+    try:
+        value = json.loads(raw.decode(), parse_float=Decimal, parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False, default=str).encode()  # fails on a lone surrogate (RFC 7493 §2.1)
+    except (ValueError, RecursionError, ArithmeticError):
+        raise JsonInvalido from None
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+class StrictRequest(Request):
+    """A request whose `json()` is `parse_json`."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            self._json = parse_json(await self.body())
+        return self._json
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its body strictly; use it through `router()`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
+
+        async def strict(request: Request) -> Response:
+            if takes_json:
+                media_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+                if media_type not in JSON_TYPES and await request.body():
+                    raise TipoNoAdmitido("Envíe el cuerpo como application/json.")
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def router(**options: Any) -> APIRouter:
+    """An `APIRouter` whose routes are strict."""
+    return APIRouter(route_class=StrictRoute, **options)
+
+
+def validation_problem(error: RequestValidationError) -> DatosInvalidos:
+    """The 422 for whatever pydantic found wrong, in Spanish, one entry for each field (at most 50)."""
+    return DatosInvalidos(errores=[_entry(item) for item in error.errors()[:50]])
+
+
+def _entry(item: dict[str, Any]) -> dict[str, str]:
+    where = [str(part) for part in item["loc"][1:]] or [str(item["loc"][0])]
+    return {"campo": ".".join(where)[:200], "mensaje": _message(item)}
+
+
+def _message(item: dict[str, Any]) -> str:
+    kind, context = item["type"], item.get("ctx") or {}
+    template = _MESSAGES.get(kind)
+    if template is not None:
+        return template.format_map(context)
+    if kind in _OWN_TYPES:
+        return str(item["msg"])  # written by us, in a PydanticCustomError
+    return "Valor no válido."
+
+
+_OWN_TYPES = {"texto", "importe", "lineas", "contrasena", "email"}
+
+_MESSAGES = {
+    "missing": "Falta.",
+    "extra_forbidden": "Campo desconocido.",
+    "string_type": "Debe ser un texto.",
+    "string_unicode": "Debe ser un texto Unicode válido.",
+    "string_too_short": "Debe tener {min_length} caracteres o más.",
+    "string_too_long": "Debe tener {max_length} caracteres o menos.",
+    "string_pattern_mismatch": "No tiene la forma esperada.",
+    "int_type": "Debe ser un número entero.",
+    "int_parsing": "Debe ser un número entero.",
+    "int_from_float": "Debe ser un número entero.",
+    "int_parsing_size": "El número es demasiado grande.",
+    "bool_type": "Debe ser true o false.",
+    "bool_parsing": "Debe ser true o false.",
+    "greater_than": "Debe ser mayor que {gt}.",
+    "greater_than_equal": "Debe ser {ge} o más.",
+    "less_than_equal": "Debe ser {le} o menos.",
+    "uuid_parsing": "Debe ser un UUID.",
+    "uuid_type": "Debe ser un UUID.",
+    "enum": "Debe ser uno de: {expected}.",
+    "literal_error": "Debe ser uno de: {expected}.",
+    "list_type": "Debe ser una lista.",
+    "too_short": "Debe tener {min_length} elementos o más.",
+    "too_long": "Debe tener {max_length} elementos o menos.",
+    "model_attributes_type": "Debe ser un objeto JSON.",
+    "model_type": "Debe ser un objeto JSON.",
+    "dict_type": "Debe ser un objeto JSON.",
+    "datetime_parsing": "Debe ser una fecha y hora RFC 3339.",
+    "datetime_from_date_parsing": "Debe ser una fecha y hora RFC 3339.",
+    "timezone_aware": "Debe llevar zona horaria, p. ej. «Z».",
+}

@@ -1,0 +1,39 @@
+"""Who may call a route: the bearer token of a request, checked offline, and the scopes it carries (RFC 6750)."""
+
+from typing import Any
+
+from fastapi import Depends
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.requests import Request
+
+from comanda.common.problems import NoAutenticado, NoAutorizado
+from comanda.common.tokens import Principal
+
+
+class Allow(SecurityBase):
+    """A dependency that answers with the caller, if its token carries one of the scopes.
+
+    Raises:
+        NoAutenticado: no bearer token, or an invalid one.
+        NoAutorizado: it carries none of the scopes.
+    """
+
+    def __init__(self, *scopes: str) -> None:
+        self.model = HTTPBearer(bearerFormat="JWT")
+        self.scheme_name = "token"
+        self.scopes = frozenset(scopes)
+
+    async def __call__(self, request: Request) -> Principal:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise NoAutenticado
+        principal: Principal = await request.app.state.wiring.verifier.verify(token.strip())
+        if self.scopes and self.scopes.isdisjoint(principal.scopes):
+            raise NoAutorizado
+        return principal
+
+
+def allow(*scopes: str) -> Any:
+    """`Annotated[Principal, allow("pedidos:crear")]`: the caller, who has at least one of the scopes."""
+    return Depends(Allow(*scopes))

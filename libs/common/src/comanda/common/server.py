@@ -1,0 +1,83 @@
+"""The process of a service: `python -m comanda.<service>`."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import NoReturn
+
+import uvicorn
+
+from comanda.common.settings import InvalidSettings, ServiceSettings, load, reference
+from comanda.common.telemetry import configure_logging
+
+SUPERVISOR_VARIABLE = "COMANDA_SUPERVISOR_PID"
+"""Set by `comanda up`: the process with which the service lives and dies."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep an idle connection, so that a request never meets one that is just being closed."""
+
+
+def main(package: str, settings_class: type[ServiceSettings]) -> None:
+    """Runs the service of `package` (its `app.py` has a `build()`) until SIGTERM or SIGINT.
+
+    Running requests then get `shutdown_seconds` to finish. Exits 1 with one line when a setting is wrong or the port
+    is taken.
+    """
+    if "--help" in sys.argv or "-h" in sys.argv:
+        print(f"python -m {package}\n\nEnvironment:\n{reference(settings_class)}")  # noqa: T201
+        return
+    try:
+        settings = load(settings_class)
+    except InvalidSettings as error:
+        _refuse(str(error))
+    _check_port(settings)
+    uvicorn.run(
+        f"{package}.app:build",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        backlog=2048,
+    )
+
+
+def prepare_process(settings: ServiceSettings, service: str) -> None:
+    """What each serving process does first: logging, and the watch over its parent."""
+    configure_logging(settings, service)
+    is_worker = multiprocessing.parent_process() is not None
+    supervisor = os.getppid() if is_worker else int(os.environ.get(SUPERVISOR_VARIABLE, "0"))
+    if supervisor:
+        threading.Thread(target=_die_with, args=(supervisor,), daemon=True).start()
+
+
+def _die_with(parent: int) -> None:
+    """Ends this process soon after its parent is gone, however that ended."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+    os._exit(1)
+
+
+def _check_port(settings: ServiceSettings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            variable = settings.variable("port")
+            _refuse(f"{settings.host}:{settings.port}: {error.strerror}. Set {variable} to another port.")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(reason, file=sys.stderr)  # noqa: T201
+    sys.exit(1)

@@ -1,0 +1,115 @@
+"""Environment → frozen settings, checked at start (the twelve-factor app, III)."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def data_folder() -> Path:
+    """Where files are kept when no setting says otherwise: `COMANDA_DATA`, default `.data`."""
+    return Path(os.environ.get("COMANDA_DATA", ".data"))
+
+
+def default_database(service: str) -> Callable[[], str]:
+    """A factory for the URL of the service's SQLite file in `data_folder()`."""
+    return lambda: f"sqlite:///{data_folder() / service}.db"
+
+
+class ServiceSettings(BaseSettings):
+    """What every service can be told. A service subclasses it, names its prefix and adds its own.
+
+    Each field is read from `<SERVICIO>_<FIELD>`; durations are seconds.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, env_prefix="COMANDA_")
+
+    environment: Literal["development", "production"] = Field(
+        "development", description="production refuses to start with generated secrets"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(ge=0, le=65535, description="port to listen on")
+    workers: int = Field(1, ge=1, le=64, description="processes that serve; more than 1 needs PostgreSQL")
+    database_url: str = Field(description="sqlite:///path or postgresql://user:password@host:port/name")
+    database_pool: int = Field(10, ge=1, le=100, description="connections to PostgreSQL per process")
+    migrate_on_start: bool = Field(True, description="false: the service waits until somebody else has migrated")
+
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="largest request body, bytes")
+    body_timeout_seconds: Seconds = Field(10, description="longest time to receive a body")
+    max_concurrency: int = Field(1000, ge=1, description="requests in hand at once; more get 503")
+    shutdown_seconds: int = Field(20, ge=1, description="time that running requests get to finish on SIGTERM")
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe level logged")
+
+    breaker_fail_max: int = Field(5, ge=1, description="consecutive failures that open the circuit to a neighbour")
+    breaker_timeout_seconds: Seconds = Field(60, description="how long an open circuit refuses before it probes")
+    retry_attempts: int = Field(3, ge=0, le=10, description="retries after the first try of a call")
+    retry_wait_seconds: float = Field(2, ge=0, le=60, description="wait between two tries")
+    http_timeout_seconds: Seconds = Field(3, description="limit of one try of a call to a neighbour")
+
+    auth_issuer: str = Field("http://127.0.0.1:8000", description="issuer (iss) of the users' tokens")
+    auth_jwks: str = Field("", description="its key set: URL, file or JSON; default: issuer + /.well-known/jwks.json")
+    jwks_cache: Path | None = Field(None, description="file that keeps the last good key set; default: in COMANDA_DATA")
+    operador_jwks: str = Field("", description="key set of the operator (comanda verify): file, URL or JSON")
+
+    @model_validator(mode="after")
+    def _one_writer_on_sqlite(self) -> Self:
+        if self.workers > 1 and self.database_url.startswith("sqlite"):
+            raise ValueError("workers: más de un proceso necesita PostgreSQL (database_url=postgresql://…)")
+        return self
+
+    @property
+    def production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def round_seconds(self) -> float:
+        """The longest that one full round of tries against a neighbour can take."""
+        tries = self.retry_attempts + 1
+        return tries * self.http_timeout_seconds + self.retry_attempts * self.retry_wait_seconds
+
+    @property
+    def auth_jwks_source(self) -> str:
+        return self.auth_jwks or f"{self.auth_issuer.rstrip('/')}/.well-known/jwks.json"
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """The name of the environment variable of a field."""
+        return f"{cls.model_config.get('env_prefix')}{field}".upper()
+
+
+class InvalidSettings(Exception):
+    """The environment holds a value that the service cannot start with; the message names each variable."""
+
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+def load(settings: type[SettingsT], **overrides: Any) -> SettingsT:
+    """Reads the settings from the environment.
+
+    Raises:
+        InvalidSettings: with one line for each variable that is wrong, naming it.
+    """
+    try:
+        return settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            name = settings.variable(str(item["loc"][0])) if item["loc"] else settings.variable("*")
+            lines.append(f"{name}: {item['msg']}")
+        raise InvalidSettings("\n".join(lines)) from None
+
+
+def reference(settings: type[ServiceSettings]) -> str:
+    """The variables of a service, one a line, for `--help` and the documentation."""
+    rows = []
+    for name, field in settings.model_fields.items():
+        default = "" if field.is_required() or field.default in ("", None) else f" [{field.default}]"
+        rows.append(f"  {settings.variable(name):<38} {field.description or ''}{default}")
+    return "\n".join(rows)

@@ -1,0 +1,68 @@
+"""Logs (structlog), metrics (Prometheus) and request ids."""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from starlette.responses import Response
+
+from comanda.common.clock import Clock
+from comanda.common.settings import ServiceSettings
+
+REQUEST_ID_HEADER = "X-Request-Id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+REQUESTS = Histogram(
+    "comanda_http_request_seconds",
+    "Time from the arrival of a request to the end of its answer, seconds.",
+    ["servicio", "metodo", "ruta", "estado"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+REFUSED = Counter("comanda_http_refused_total", "Requests refused because too many were in hand.", ["servicio"])
+
+
+def request_id(header: str | None, clock: Clock) -> str:
+    """The id that the client sent, if it is 1–128 of `[A-Za-z0-9._-]`, else a new one."""
+    if header and _REQUEST_ID.fullmatch(header):
+        return header
+    return str(clock.new_id())
+
+
+def metrics_response() -> Response:
+    """Everything measured in this process, in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def configure_logging(settings: ServiceSettings, service: str) -> None:
+    """JSON lines on standard output, or readable ones on a terminal; every line carries the service and request id."""
+    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stdout.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        lambda _logger, _method, event: {"servicio": service, **event},
+    ]
+    renderer: Any = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    level = getattr(logging, settings.log_level.upper())
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer] if not as_text else [*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([] if as_text else [structlog.processors.format_exc_info]),
+                renderer,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

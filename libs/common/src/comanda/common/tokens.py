@@ -1,0 +1,386 @@
+"""Who calls: signing and verifying the tokens of users (RFC 9068) and of services, always ES256.
+
+A user's token is signed by auth; a service signs its own, for one callee and one minute. The callee knows beforehand
+which issuers it trusts, where their keys are and what a service may do, so nothing in a token can widen that.
+"""
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from .clock import Clock
+from .jwks import (
+    MAX_KID_CHARS,
+    FileKeys,
+    InvalidKeySet,
+    KeySource,
+    StaticKeys,
+    UrlKeys,
+    key_source,
+    temporary_file,
+    write_if_changed,
+)
+from .problems import NoAutenticado
+
+__all__ = [
+    "FileKeys",
+    "InvalidKeySet",
+    "KeySource",
+    "Principal",
+    "ServiceSigner",
+    "SigningKey",
+    "StaticKeys",
+    "TrustedIssuer",
+    "UrlKeys",
+    "Verifier",
+    "key_source",
+    "service_issuer",
+    "user_issuer",
+]
+
+ALGORITHM = "ES256"
+USER_TYPE = "at+jwt"
+SERVICE_TYPE = "svc+jwt"
+SERVICE_LIFE_SECONDS = 60
+MAX_TOKEN_CHARS = 4096
+
+_NOT_VALID = "El token no es válido."
+_LATEST_EPOCH_SECONDS = 1e12
+_registry = jws.JWSRegistry(algorithms=[ALGORITHM])
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a verified token speaks for, and what it allows."""
+
+    issuer: str
+    subject: str
+    scopes: frozenset[str]
+    client_id: str | None
+    token_id: str
+    expires_at: float
+    """Seconds since the epoch."""
+    is_service: bool
+
+    def has(self, scope: str) -> bool:
+        return scope in self.scopes
+
+
+@dataclass(frozen=True)
+class TrustedIssuer:
+    """An issuer that a service accepts tokens of.
+
+    Args:
+        name: its `iss`, compared exactly.
+        keys: where its keys are.
+        kind: what it issues; a token of the other kind is refused.
+        audience: what `aud` must name: for users the audience of this deployment, for services the callee.
+        scopes: what a service is granted, whatever its token says; None for users, whose tokens carry `scope`.
+    """
+
+    name: str
+    keys: KeySource
+    kind: Literal["user", "service"]
+    audience: str
+    scopes: frozenset[str] | None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "service") != (self.scopes is not None):
+            raise ValueError("scopes: a fixed set for a service, None for users")
+
+
+def user_issuer(name: str, keys: KeySource, audience: str) -> TrustedIssuer:
+    """The issuer of the users' tokens."""
+    return TrustedIssuer(name, keys, "user", audience, None)
+
+
+def service_issuer(name: str, keys: KeySource, callee: str, scopes: Iterable[str]) -> TrustedIssuer:
+    """A service that may call `callee` with those scopes."""
+    return TrustedIssuer(name, keys, "service", callee, frozenset(scopes))
+
+
+class Verifier:
+    """Tells who a token speaks for, without asking anybody.
+
+    A verified token is remembered, so it costs a signature check once. Withdrawing a key from its issuer therefore
+    ends remembered tokens only when they expire: within a minute for services, within their life for users.
+
+    Args:
+        issuers: those whose tokens are accepted; no two of the same name.
+        leeway_seconds: how far the clocks of issuer and verifier may differ.
+        cache_entries: how many verified tokens are remembered; the least recently used goes first.
+    """
+
+    def __init__(
+        self,
+        issuers: Iterable[TrustedIssuer],
+        clock: Clock,
+        leeway_seconds: float = 30,
+        *,
+        cache_entries: int = 10_000,
+    ) -> None:
+        self._issuers: dict[str, TrustedIssuer] = {}
+        for issuer in issuers:
+            if issuer.name in self._issuers:
+                raise ValueError(f"issuer {issuer.name!r} given twice")
+            self._issuers[issuer.name] = issuer
+        self._clock = clock
+        self._leeway_seconds = leeway_seconds
+        self._cache_entries = cache_entries
+        self._verified: OrderedDict[str, Principal] = OrderedDict()
+
+    async def verify(self, token: str) -> Principal:
+        """Who the token speaks for.
+
+        Raises:
+            NoAutenticado: if the token is malformed, forged, expired, not yet valid or meant for somebody else.
+        """
+        principal = self._verified.get(token)
+        if principal is None:
+            principal = await self._verify(token)
+            self._verified[token] = principal
+            if len(self._verified) > self._cache_entries:
+                self._verified.popitem(last=False)
+        elif self._now() >= principal.expires_at + self._leeway_seconds:
+            self._verified.pop(token, None)
+            raise _expired()
+        else:
+            self._verified.move_to_end(token)
+        return principal
+
+    async def _verify(self, token: str) -> Principal:
+        parsed, claims = _parse(token)
+        # Until the signature is checked, the claims serve only to find whose key has to have made it.
+        name = claims.get("iss")
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        if issuer is None:
+            raise NoAutenticado("El emisor del token no es de confianza.")
+        kid = _checked_header(parsed.headers(), issuer.kind)
+        key = await issuer.keys.key(kid)
+        if key is None:
+            raise NoAutenticado("No se conoce la clave con la que se firmó el token.")
+        if not _signed_by(parsed, key):
+            raise NoAutenticado(_NOT_VALID)
+        _check_audience(claims, issuer)
+        expires_at = self._check_times(claims, issuer)
+        return _principal(claims, issuer, expires_at)
+
+    def _check_times(self, claims: dict[str, Any], issuer: TrustedIssuer) -> float:
+        now, leeway = self._now(), self._leeway_seconds
+        expires_at, issued_at = _instant(claims, "exp"), _instant(claims, "iat")
+        if now >= expires_at + leeway:
+            raise _expired()
+        not_before = _instant(claims, "nbf") if "nbf" in claims else issued_at
+        if max(issued_at, not_before) > now + leeway:
+            raise NoAutenticado("El token todavía no es válido.")
+        if issuer.kind == "service" and expires_at - issued_at > SERVICE_LIFE_SECONDS:
+            raise NoAutenticado(_NOT_VALID)
+        return expires_at
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _expired() -> NoAutenticado:
+    return NoAutenticado("El token ha caducado.")
+
+
+def _parse(token: str) -> tuple[jws.CompactSignature, dict[str, Any]]:
+    if len(token) > MAX_TOKEN_CHARS or not token.isascii():
+        raise NoAutenticado(_NOT_VALID)
+    try:
+        parsed = jws.extract_compact(token.encode(), registry=_registry)
+        claims = json.loads((parsed.payload or b"").decode())
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise NoAutenticado(_NOT_VALID) from error
+    if not isinstance(claims, dict) or not isinstance(parsed.headers(), dict):
+        raise NoAutenticado(_NOT_VALID)
+    return parsed, claims
+
+
+def _checked_header(header: dict[str, Any], kind: Literal["user", "service"]) -> str:
+    """The `kid`, if the header is one that this kind of issuer writes."""
+    kid, typ = header.get("kid"), header.get("typ")
+    expected = USER_TYPE if kind == "user" else SERVICE_TYPE
+    # RFC 8725 §3.1 and §3.10: the verifier alone decides the algorithm, and follows no key that a token brings along.
+    accepted = (
+        header.get("alg") == ALGORITHM
+        and isinstance(typ, str)
+        and typ.lower().removeprefix("application/") == expected
+        and isinstance(kid, str)
+        and 0 < len(kid) <= MAX_KID_CHARS
+        and header.keys().isdisjoint(("jku", "jwk", "x5u", "x5c", "crit", "b64"))
+    )
+    if not accepted:
+        raise NoAutenticado(_NOT_VALID)
+    return str(kid)
+
+
+def _signed_by(parsed: jws.CompactSignature, key: ECKey) -> bool:
+    try:
+        return jws.validate_compact(parsed, key, registry=_registry)
+    except (JoseError, ValueError, TypeError):
+        return False
+
+
+def _check_audience(claims: dict[str, Any], issuer: TrustedIssuer) -> None:
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
+        raise NoAutenticado(_NOT_VALID)
+    if issuer.audience not in audiences or (issuer.kind == "service" and len(audiences) > 1):
+        raise NoAutenticado("El token no es para este servicio.")
+
+
+def _principal(claims: dict[str, Any], issuer: TrustedIssuer, expires_at: float) -> Principal:
+    subject, token_id = _text(claims, "sub"), _text(claims, "jti")
+    if issuer.kind == "service" and subject != issuer.name:
+        raise NoAutenticado(_NOT_VALID)
+    scopes = issuer.scopes
+    if scopes is None:
+        # A token for which no scope was granted may leave the claim out or empty (RFC 9068 §2.2.3).
+        granted = claims.get("scope", "")
+        if not isinstance(granted, str):
+            raise NoAutenticado(_NOT_VALID)
+        scopes = frozenset(filter(None, granted.split(" ")))
+    client_id = _text(claims, "client_id") if "client_id" in claims else None
+    return Principal(issuer.name, subject, scopes, client_id, token_id, expires_at, issuer.kind == "service")
+
+
+def _text(claims: dict[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        raise NoAutenticado(_NOT_VALID)
+    return value
+
+
+def _instant(claims: dict[str, Any], name: str) -> float:
+    value = claims.get(name)
+    # The bounds also refuse NaN, the infinities and integers that no float holds.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST_EPOCH_SECONDS:
+        raise NoAutenticado(_NOT_VALID)
+    return float(value)
+
+
+class ServiceSigner:
+    """Signs the tokens with which a service presents itself to its neighbours.
+
+    Args:
+        name: the service, as its callees know it.
+    """
+
+    REUSE_SECONDS = 30
+    MAX_AUDIENCES = 64
+
+    def __init__(self, name: str, key: "SigningKey", clock: Clock) -> None:
+        self._name = name
+        self._key = key
+        self._clock = clock
+        self._tokens: OrderedDict[str, tuple[int, str]] = OrderedDict()
+
+    def token(self, audience: str) -> str:
+        """A token for that callee with at least 30 of its 60 seconds left."""
+        now = self._clock.now().timestamp()
+        expires_at, token = self._tokens.get(audience, (0, ""))
+        # More left than a whole life means that the clock was set back: the callee would find the token premature.
+        if not self.REUSE_SECONDS <= expires_at - now <= SERVICE_LIFE_SECONDS:
+            expires_at, token = self._sign(audience, int(now))
+            self._tokens[audience] = expires_at, token
+            if len(self._tokens) > self.MAX_AUDIENCES:
+                self._tokens.popitem(last=False)
+        self._tokens.move_to_end(audience)
+        return token
+
+    def _sign(self, audience: str, issued_at: int) -> tuple[int, str]:
+        expires_at = issued_at + SERVICE_LIFE_SECONDS
+        claims = {"iss": self._name, "sub": self._name, "aud": audience, "iat": issued_at, "exp": expires_at}
+        return expires_at, self._key.sign({**claims, "jti": str(self._clock.new_id())}, SERVICE_TYPE)
+
+
+class SigningKey:
+    """A private key for ES256; its `kid` is its RFC 7638 thumbprint, so the same key has the same id everywhere."""
+
+    def __init__(self, private_key: EllipticCurvePrivateKey) -> None:
+        if not isinstance(private_key.curve, SECP256R1):
+            raise ValueError("ES256 needs a key on the curve P-256")
+        self._key = ECKey.import_key(private_key)
+        self.kid = self._key.thumbprint()
+
+    @classmethod
+    def generate(cls) -> "SigningKey":
+        return cls(generate_private_key(SECP256R1()))
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> "SigningKey":
+        """Reads an unencrypted PEM.
+
+        Raises:
+            ValueError: if it is not a private key on the curve P-256.
+        """
+        try:
+            private_key = load_pem_private_key(pem, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ValueError("not an unencrypted private key in PEM") from None
+        if not isinstance(private_key, EllipticCurvePrivateKey):
+            raise ValueError("ES256 needs an elliptic curve key")
+        return cls(private_key)
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> "SigningKey":
+        """The key in that file, made with mode 0600 if it is missing; its public set is kept beside it.
+
+        Processes that start at once end with the same key. The public set is `<stem>.jwks.json`, mode 0644; where the
+        folder is read-only, as a mounted secret is, it is left out with a warning.
+
+        Raises:
+            ValueError: if the file holds no usable key.
+            OSError: if it can be neither read nor made.
+        """
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary = temporary_file(path, cls.generate().to_pem(), 0o600)
+            try:
+                # Unlike a rename, a link never replaces: whoever comes second reads the key of the first.
+                os.link(temporary, path)
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink(missing_ok=True)
+        try:
+            key = cls.from_pem(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        public = json.dumps({"keys": [key.public_jwk()]}, indent=2).encode() + b"\n"
+        try:
+            write_if_changed(path.with_name(f"{path.stem}.jwks.json"), public, 0o644)
+        except OSError as error:
+            _log.warning("public_key_not_written", path=str(path), error=str(error))
+        return key
+
+    def to_pem(self) -> bytes:
+        """The private key, unencrypted PKCS #8."""
+        return self._key.as_pem(private=True)
+
+    def public_jwk(self) -> dict[str, str]:
+        """The public half, as it stands in a key set."""
+        public = self._key.as_dict(private=False)
+        coordinates = {name: str(public[name]) for name in ("kty", "crv", "x", "y")}
+        return {**coordinates, "kid": self.kid, "use": "sig", "alg": ALGORITHM}
+
+    def sign(self, claims: dict[str, Any], typ: str) -> str:
+        """A compact JWT with those claims, the type of token in its header."""
+        header = {"typ": typ, "alg": ALGORITHM, "kid": self.kid}
+        return jwt.encode(header, claims, self._key, registry=_registry, default_type=None)

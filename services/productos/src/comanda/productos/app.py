@@ -1,0 +1,45 @@
+"""The wiring of productos."""
+
+from fastapi import FastAPI
+
+from comanda.common import app as common
+from comanda.common.clock import Clock, SystemClock
+from comanda.common.database import Database
+from comanda.common.server import prepare_process
+from comanda.common.settings import load
+from comanda.common.trust import verifier
+from comanda.productos.routes import routes
+from comanda.productos.service import Catalogo
+from comanda.productos.settings import Settings
+
+NAME = "productos"
+
+
+def build() -> FastAPI:
+    """The service as its environment describes it."""
+    settings = load(Settings)
+    prepare_process(settings, NAME)
+    return create_app(settings)
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+    clock = clock or SystemClock()
+    database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
+    services = {
+        "pedidos": (settings.pedidos_jwks, ["productos:leer"]),
+        "inventario": (settings.inventario_jwks, ["productos:leer"]),
+        "operador": (settings.operador_jwks, ["productos:leer", "operaciones:leer"]),
+    }
+    return common.create_app(
+        common.Wiring(
+            name=NAME,
+            description="The product catalogue.",
+            settings=settings,
+            clock=clock,
+            database=database,
+            migrations="comanda.productos",
+            verifier=verifier(settings, NAME, clock, services),
+            routers=[routes],
+            use_cases=Catalogo(database, clock),
+        )
+    )

@@ -1,0 +1,109 @@
+"""HTTP ↔ use cases of productos."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query, Request, Response
+
+from comanda.common.conditional import IfMatch, etag, not_modified
+from comanda.common.pagination import PageQuery, Pagina, page_body
+from comanda.common.problems import DatosInvalidos, NoEncontrado, VersionObsoleta, describe
+from comanda.common.requests import Line, router
+from comanda.common.security import allow
+from comanda.common.tokens import Principal
+from comanda.productos.domain import Producto, SkuEnUso
+from comanda.productos.repository import Orden
+from comanda.productos.schemas import ProductoCambios, ProductoDocumento, ProductoNuevo
+from comanda.productos.service import Catalogo
+
+MAX_IDS = 200
+
+routes = router(prefix="/productos", tags=["productos"])
+
+Lector = Annotated[Principal, allow("productos:leer")]
+Editor = Annotated[Principal, allow("productos:escribir")]
+
+
+async def _catalogo(request: Request) -> Catalogo:
+    catalogo: Catalogo = request.app.state.service
+    return catalogo
+
+
+Servicio = Annotated[Catalogo, Depends(_catalogo)]
+
+
+def _documento(producto: Producto, request: Request, response: Response) -> ProductoDocumento:
+    response.headers["ETag"] = etag(producto.version)
+    return ProductoDocumento.de(producto, request.app.state.wiring.settings.moneda)
+
+
+@routes.post("", status_code=201, responses=describe(SkuEnUso), summary="Add a product")
+async def crear(
+    datos: ProductoNuevo, servicio: Servicio, request: Request, response: Response, _: Editor
+) -> ProductoDocumento:
+    producto = await servicio.crear(
+        sku=datos.sku, nombre=datos.nombre, descripcion=datos.descripcion, precio_centimos=datos.precio
+    )
+    response.headers["Location"] = f"/productos/{producto.id}"
+    return _documento(producto, request, response)
+
+
+def _ids(
+    ids: Annotated[str | None, Query(max_length=8000, description="hasta 200 ids, separados por comas")] = None,
+) -> list[UUID] | None:
+    if ids is None:
+        return None
+    try:
+        parsed = [UUID(part.strip()) for part in ids.split(",") if part.strip()]
+    except ValueError:
+        raise DatosInvalidos.of("ids", "Deben ser UUID separados por comas.") from None
+    if len(parsed) > MAX_IDS:
+        raise DatosInvalidos.of("ids", f"Como máximo {MAX_IDS}.")
+    return parsed
+
+
+@routes.get("", summary="Search the catalogue")
+async def listar(
+    servicio: Servicio,
+    page: PageQuery,
+    request: Request,
+    response: Response,
+    _: Lector,
+    ids: Annotated[list[UUID] | None, Depends(_ids)],
+    buscar: Annotated[Line, Query(max_length=100, description="parte del nombre, la descripción o el SKU")] = "",
+    activo: bool | None = None,
+    ordenar: Orden = "nombre",
+) -> Pagina[ProductoDocumento]:
+    if ids and "limite" not in request.query_params:
+        page = replace(page, limit=MAX_IDS)  # who asks for these products wants all of them
+    found = await servicio.listar(page, orden=ordenar, buscar=buscar, activo=activo, ids=ids)
+    moneda = request.app.state.wiring.settings.moneda
+    return page_body(found.map(lambda producto: ProductoDocumento.de(producto, moneda)), request, response)
+
+
+@routes.get("/{producto_id}", responses=describe(NoEncontrado), summary="Read a product")
+async def consultar(producto_id: UUID, servicio: Servicio, request: Request, response: Response, _: Lector) -> Any:
+    producto = await servicio.consultar(producto_id)
+    return not_modified(request, etag(producto.version)) or _documento(producto, request, response)
+
+
+@routes.patch("/{producto_id}", responses=describe(NoEncontrado, VersionObsoleta, SkuEnUso), summary="Change a product")
+async def modificar(
+    producto_id: UUID,
+    datos: ProductoCambios,
+    servicio: Servicio,
+    if_match: IfMatch,
+    request: Request,
+    response: Response,
+    _: Editor,
+) -> ProductoDocumento:
+    producto = await servicio.modificar(producto_id, datos.cambios(), if_match)
+    return _documento(producto, request, response)
+
+
+@routes.delete(
+    "/{producto_id}", status_code=204, responses=describe(NoEncontrado, VersionObsoleta), summary="Withdraw a product"
+)
+async def retirar(producto_id: UUID, servicio: Servicio, if_match: IfMatch, _: Editor) -> None:
+    await servicio.retirar(producto_id, if_match)
