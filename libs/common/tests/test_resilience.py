@@ -462,6 +462,22 @@ class TestProbe:
         await probe.end()
         assert due.state == "CERRADO"
 
+    @pytest.mark.parametrize("end", [None, away(), PoolExhausted()])
+    async def test_an_older_call_ends_meanwhile(
+        self, circuit: Circuit, clock: FakeClock, end: Exception | None
+    ) -> None:
+        older = Held(circuit)
+        await asyncio.sleep(0)
+        await fail(circuit)
+        clock.advance(60)
+        probe = Held(circuit)
+        await asyncio.sleep(0)
+        await older.end(end)
+        assert circuit.state == "SEMIABIERTO"
+        assert await tries_that_pass(circuit, 20) == 0
+        await probe.end()
+        assert circuit.state == "CERRADO"
+
     async def test_failure_after_its_retries(self, due: Circuit) -> None:
         neighbour = Neighbour(away())
         with pytest.raises(httpx2.ConnectError):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from comanda.common import migrations, openapi
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.edge import Edge
 from comanda.common.operations import DATABASE, operations_router, serve_docs
-from comanda.common.problems import MetodoNoPermitido, NoEncontrado, Problem, ServicioNoDisponible
+from comanda.common.problems import MetodoNoPermitido, NoEncontrado, PeticionIlegible, Problem, ServicioNoDisponible
 from comanda.common.requests import validation_problem
 from comanda.common.resilience import Circuit
 from comanda.common.settings import ServiceSettings
@@ -98,8 +99,9 @@ def _lifespan(wiring: Wiring) -> Callable[[FastAPI], Any]:
             life.cancel()
             with suppress(asyncio.CancelledError):
                 await life
-            for close in (*wiring.on_close, wiring.database.aclose):
-                await close()
+            async with AsyncExitStack() as closing:  # all are called, even when one fails
+                for close in (wiring.database.aclose, *reversed(wiring.on_close)):
+                    closing.push_async_callback(close)
 
     return lifespan
 
@@ -149,21 +151,31 @@ async def _keep_going(loop: Action, clock: Clock) -> None:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error, Problem):
-        return error.response(request.url.path)
+        return error.response(request.scope["path"])
     status = getattr(error, "status_code", 500)
-    headers = getattr(error, "headers", None)
     if status == 405:
-        return MetodoNoPermitido(headers=headers).response(request.url.path)
+        return MetodoNoPermitido(headers={"Allow": _allowed(request)}).response(request.scope["path"])
     if status == 404:
-        return NoEncontrado("No existe esta ruta.").response(request.url.path)
+        return NoEncontrado("No existe esta ruta.").response(request.scope["path"])
+    if status == 400:
+        return PeticionIlegible().response(request.scope["path"])  # Starlette could not parse a form
     raise error  # nobody else raises HTTPException here: a bug, answered with a 500 and logged
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path; Starlette's own list stops at the first route."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(methods))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # what the handler is registered for
-    return validation_problem(error).response(request.url.path)
+    return validation_problem(error).response(request.scope["path"])
 
 
 async def _on_database_unavailable(request: Request, error: Exception) -> Response:
     log.warning("database_unavailable", reason=str(error))
-    return ServicioNoDisponible(DATABASE).response(request.url.path)
+    return ServicioNoDisponible(DATABASE).response(request.scope["path"])

@@ -50,3 +50,9 @@ def uuid7_time(identifier: UUID) -> datetime | None:
     if identifier.version != 7:
         return None
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
+
+
+def uuid7_floor(moment: datetime) -> UUID:
+    """The smallest UUID that a UUIDv7 made at that moment, to the millisecond, can be."""
+    milliseconds = min(max(0, int(moment.timestamp() * 1000)), 2**48 - 1)
+    return UUID(int=milliseconds << 80)

@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Request, Response
 
 from comanda.common.problems import DatosInvalidos, VersionObsoleta
 
-_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 ANY = "*"
 
 
@@ -27,10 +27,10 @@ def parse_tags(name: str, header: str | None) -> Collection[str] | None:
         return None
     if header.strip() == ANY:
         return (ANY,)
-    parts = [part.strip() for part in header.split(",")]
-    if not all(_TAG.fullmatch(part) for part in parts):
+    tags = _TAG.findall(header)  # a tag may itself contain a comma
+    if not tags or _TAG.sub("", header).strip(", \t"):
         raise DatosInvalidos.of(name, "No es una lista de ETag.")
-    return parts
+    return tags
 
 
 class Precondition:

@@ -1,10 +1,11 @@
 """One database for one service: SQLite or PostgreSQL by URL, the same Core statements on both."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 import asyncpg
 import sqlalchemy as sa
@@ -17,7 +18,11 @@ from comanda.common.clock import Clock
 from comanda.common.sqlite import creator
 
 LOCK_WAIT_SECONDS = 5.0
-"""How long a transaction waits for SQLite's write lock while some other process holds it."""
+"""How long after its arrival a transaction gives up on SQLite's lock, while some other process holds it."""
+
+REQUEST_LIMITS = {"statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"}
+MIGRATION_LIMITS = {"lock_timeout": "10s"}
+"""A migration may work for long, but must not wait for long: every request would queue behind its lock."""
 
 _PASSING_FAULTS = ("08", "25P03", "25006", "40", "53", "55P03", "57", "58")
 """SQLSTATE classes of PostgreSQL under which the same statement may succeed later (appendix A of its manual):
@@ -31,11 +36,18 @@ class DatabaseUnavailable(Exception):
     """
 
 
+Result = TypeVar("Result")
+
+
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """A moment in UTC: TIMESTAMPTZ on PostgreSQL, ISO text (which sorts by time) on SQLite."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
+
+    @property
+    def python_type(self) -> type[datetime]:
+        return datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None or dialect.name == "postgresql":
@@ -80,10 +92,33 @@ class Database:
                 async with self.engine.begin() as connection:
                     yield connection
                 return
-            async with self._writer, self.engine.connect() as connection:
-                await self._begin_immediate(connection)
+            deadline = self._clock.monotonic() + LOCK_WAIT_SECONDS
+            async with self._writer, AsyncExitStack() as stack:
+                connection = await self._once_unlocked(
+                    deadline, lambda: stack.enter_async_context(self.engine.connect())
+                )
+                await self._once_unlocked(deadline, lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
                 yield connection
                 await connection.commit()
+
+    @asynccontextmanager
+    async def migration(self) -> AsyncIterator[AsyncConnection]:
+        """A write transaction whose statements may take as long as an index over a large table does.
+
+        Raises:
+            DatabaseUnavailable: see there.
+        """
+        if self.dialect == "sqlite":
+            async with self.transaction() as connection:
+                yield connection
+            return
+        engine = _postgresql_engine(self.engine.url, 1, MIGRATION_LIMITS, command_timeout=None)
+        try:
+            with _faults_translated():
+                async with engine.begin() as connection:
+                    yield connection
+        finally:
+            await engine.dispose()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -126,14 +161,14 @@ class Database:
     async def aclose(self) -> None:
         await self.engine.dispose()
 
-    async def _begin_immediate(self, connection: AsyncConnection) -> None:
-        deadline = self._clock.monotonic() + LOCK_WAIT_SECONDS
+    async def _once_unlocked(self, deadline: float, action: Callable[[], Awaitable[Result]]) -> Result:
+        """Tries until no other process has the SQLite file locked, without holding up the event loop."""
         while True:
             try:
-                await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                return
-            except OperationalError:
-                if self._clock.monotonic() >= deadline:
+                return await action()
+            except OperationalError as error:
+                locked = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not locked or self._clock.monotonic() >= deadline:
                     raise
                 await self._clock.sleep(0.01)
 
@@ -147,7 +182,9 @@ def _sqlite_engine(url: sa.URL) -> AsyncEngine:
     )
 
 
-def _postgresql_engine(url: sa.URL, pool_size: int) -> AsyncEngine:
+def _postgresql_engine(
+    url: sa.URL, pool_size: int, limits: Mapping[str, str] = REQUEST_LIMITS, command_timeout: float | None = 15
+) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
         pool_size=pool_size,
@@ -155,8 +192,8 @@ def _postgresql_engine(url: sa.URL, pool_size: int) -> AsyncEngine:
         pool_timeout=5,
         connect_args={
             "timeout": 5,
-            "command_timeout": 15,
-            "server_settings": {"statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"},
+            "command_timeout": command_timeout,
+            "server_settings": dict(limits),
         },
     )
 
@@ -174,7 +211,7 @@ def _faults_translated() -> Iterator[None]:
         asyncpg.PostgresError,
     ) as error:
         # asyncpg's own errors and OSError come from connecting, where SQLAlchemy does not wrap them.
-        raise DatabaseUnavailable(type(error).__name__) from error
+        raise DatabaseUnavailable(f"{type(error).__name__}: {getattr(error, 'orig', error)}") from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""
         if error.connection_invalidated or state.startswith(_PASSING_FAULTS):

@@ -104,7 +104,7 @@ class Neighbour:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = name
-        self._circuit = circuit
+        self.circuit = circuit
         self._timeout_seconds = timeout_seconds
         self._authorization = authorization
         self._connections = asyncio.Semaphore(max_connections)
@@ -131,13 +131,13 @@ class Neighbour:
         content = None if json is None else dumps(json, separators=(",", ":"), allow_nan=False).encode()
         attempt = partial(self._attempt, method, path, content, params)
         try:
-            answer = await self._circuit.call(attempt, slot=self._slot)
+            answer = await self.circuit.call(attempt, slot=self._slot)
         except NeighbourAnswer as refusal:
             answer = refusal.answer
         except CircuitOpen as error:
             raise ServicioNoDisponible(self.name, error.retry_after_seconds) from error
         except httpx2.RequestError as error:
-            raise ServicioNoDisponible(self.name, self._circuit.retry_after_seconds) from error
+            raise ServicioNoDisponible(self.name, self.circuit.retry_after_seconds) from error
         if answer.status in expected:
             return answer
         _log.warning("respuesta inesperada", servicio=self.name, status=answer.status, slug=answer.slug)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from fastapi import Header, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
+from comanda.common.clock import Clock
 from comanda.common.database import Database, UtcDateTime
 from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
 from comanda.common.tokens import Principal
@@ -25,8 +27,15 @@ from comanda.common.tokens import Principal
 KEPT = timedelta(hours=24)
 """How long an answer is given again. Older keys are swept."""
 
+MAX_PLAIN_DIGITS = 20
+"""Longer whole numbers with an exponent are not written out to be compared."""
+
+
 SWEEP_ROWS = 500
-"""Keys removed in one transaction of the sweep."""
+"""Keys removed in one transaction of the sweep …"""
+
+SWEEP_SECONDS = 60
+"""… which looks for old ones this often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +102,21 @@ def keys_table(metadata: sa.MetaData) -> sa.Table:
     )
 
 
-class Keys:
-    """The keys of one service. Every method works inside the caller's transaction."""
+def create_keys_table(operations: Any) -> None:
+    """The migration that creates that table; `operations` is `alembic.op`."""
+    table = keys_table(sa.MetaData())
+    operations.create_table(table.name, *(column._copy() for column in table.columns))
+    for index in table.indexes:
+        operations.create_index(index.name, table.name, [column.name for column in index.columns])
 
-    def __init__(self, table: sa.Table, database: Database) -> None:
+
+class Keys:
+    """The keys of one service. Its methods work inside the caller's transaction, but for `keep_swept`."""
+
+    def __init__(self, table: sa.Table, database: Database, clock: Clock) -> None:
         self._table = table
         self._database = database
+        self._clock = clock
 
     async def find(self, connection: AsyncConnection, key: Key) -> Record | None:
         """What is stored of the key, or None.
@@ -159,10 +177,34 @@ class Keys:
             )
         )
 
-    async def sweep(self, connection: AsyncConnection, now: datetime) -> int:
+    async def answer_or_claim(self, connection: AsyncConnection, key: Key, now: datetime) -> Answer | None:
+        """For a request that is one transaction: the answer given before, or None, the key being claimed now.
+
+        On PostgreSQL a second request waits here until the first one has committed.
+
+        Raises:
+            ClaveReutilizada: see `find`.
+            PeticionEnCurso: the first request was rolled back a moment ago; try again.
+        """
+        if await self.claim(connection, key, now=now, resource_id=None, until=None):
+            return None
+        record = await self.find(connection, key)
+        if record is None or record.answer is None:
+            raise PeticionEnCurso(headers={"Retry-After": "1"})
+        return record.answer
+
+    async def keep_swept(self) -> None:
+        """Removes keys that are older than `KEPT`, for ever, in bounded transactions."""
+        while True:
+            async with self._database.transaction() as connection:
+                removed = await self.sweep(connection)
+            if removed < SWEEP_ROWS:
+                await self._clock.sleep(SWEEP_SECONDS)
+
+    async def sweep(self, connection: AsyncConnection) -> int:
         """Removes at most `SWEEP_ROWS` keys that are older than `KEPT`; returns how many."""
-        table = self._table
-        old = sa.select(*table.primary_key.columns).where(table.c.created_at < now - KEPT).limit(SWEEP_ROWS)
+        table, oldest = self._table, self._clock.now() - KEPT
+        old = sa.select(*table.primary_key.columns).where(table.c.created_at < oldest).limit(SWEEP_ROWS)
         result = await connection.execute(sa.delete(table).where(sa.tuple_(*table.primary_key.columns).in_(old)))
         return result.rowcount
 
@@ -196,10 +238,15 @@ async def key_of(request: Request, header: str | None, caller: Principal, route:
         raise DatosInvalidos.of("Idempotency-Key", "Debe tener de 1 a 255 caracteres ASCII visibles.")
     body = await request.json() if await request.body() else None
     canonical = json.dumps(
-        [request.method, request.url.path, body], sort_keys=True, separators=(",", ":"), default=_canonical
+        [request.method, request.scope["path"], body], sort_keys=True, separators=(",", ":"), default=_canonical
     )
     return Key(caller.issuer, caller.subject, route, header, hashlib.sha256(canonical.encode()).hexdigest())
 
 
-def _canonical(value: Any) -> str:
-    return format(value.normalize(), "f")  # a Decimal: 19.90 and 19.9 are the same number
+def _canonical(value: Decimal) -> int | str:
+    """One form for each number: 19.90 and 19.9 are the same, and so are 19.0 and 19. Exact, and short for 1e999999."""
+    if value.adjusted() < MAX_PLAIN_DIGITS and value == value.to_integral_value():
+        return int(value)
+    sign, digits, exponent = value.as_tuple()
+    significant = "".join(map(str, digits)).rstrip("0")
+    return f"{'-' * sign}{significant}e{int(exponent) + len(digits) - len(significant)}"

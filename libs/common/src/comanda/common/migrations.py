@@ -20,7 +20,7 @@ async def migrate(database: Database, package: str) -> None:
     All of it is one transaction under a lock, so of several processes that start at once one migrates and the others
     wait and find nothing to do; a crash half-way leaves the schema as it was.
     """
-    async with database.transaction() as connection:
+    async with database.migration() as connection:
         if database.dialect == "postgresql":
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(package))))
         if not await _is_current(connection, package):

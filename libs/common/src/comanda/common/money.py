@@ -23,12 +23,18 @@ def to_cents(value: Any) -> int:
         PydanticCustomError: it is no amount, is negative, or has more than two decimals.
     """
     if isinstance(value, Decimal) and value.is_finite() and -20 <= value.adjusted() <= 15:
-        value = format(value.normalize() if value else Decimal(0), "f")
+        value = _plain(value)
     elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
         value = str(value)
     if not isinstance(value, str) or not value.isascii() or not _FORM.fullmatch(value):
         raise PydanticCustomError("importe", "Debe ser un importe con un máximo de dos decimales, p. ej. «19.90».")
     return int(Decimal(value) * 100)
+
+
+def _plain(value: Decimal) -> str:
+    """Its digits without exponent and superfluous zeros. Not `normalize()`, which rounds to 28 digits."""
+    text = format(value if value else Decimal(0), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _bounded(value: Any) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -59,11 +60,46 @@ def page_request(
 PageQuery = Annotated[PageRequest, Depends(page_request)]
 
 
+MAX_IDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class IdFilter:
+    """`?ids=a,b`: only these, those that exist. None: no such filter."""
+
+    values: list[UUID] | None
+
+    def page(self, page: PageRequest, request: Request) -> PageRequest:
+        """The page to fetch: who names ids and no `limite` wants all of them at once."""
+        if self.values is None or "limite" in request.query_params:
+            return page
+        return PageRequest(MAX_IDS, page.cursor)
+
+
+def _id_filter(
+    ids: Annotated[str | None, Query(max_length=8000, description="hasta 200 ids, separados por comas")] = None,
+) -> IdFilter:
+    if ids is None:
+        return IdFilter(None)
+    try:
+        values = [UUID(part.strip()) for part in ids.split(",") if part.strip()]
+    except ValueError:
+        raise DatosInvalidos.of("ids", "Deben ser UUID separados por comas.") from None
+    if len(values) > MAX_IDS:
+        raise DatosInvalidos.of("ids", f"Como máximo {MAX_IDS}.")
+    return IdFilter(values)
+
+
+Ids = Annotated[IdFilter, Depends(_id_filter)]
+
+
 def page_body(page: Page[Item], request: Request, response: Response) -> Pagina[Item]:
     """The body of a page; sets the `Link` header (RFC 8288) of the response when there is a next one."""
     if page.next_cursor is not None:
-        url = request.url.include_query_params(cursor=page.next_cursor)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        query = urlencode(
+            [*((k, v) for k, v in request.query_params.multi_items() if k != "cursor"), ("cursor", page.next_cursor)]
+        )
+        response.headers["Link"] = f'<{quote(request.scope["path"])}?{query}>; rel="next"'
     return Pagina(elementos=list(page.items), siguiente=page.next_cursor)
 
 
@@ -82,19 +118,24 @@ class Keyset:
 
     async def fetch(self, connection: AsyncConnection, query: sa.Select[Any], page: PageRequest) -> Page[sa.RowMapping]:
         """Runs the query for one page. The query must select the key's columns under their own names."""
-        order = [column.desc() if self._descending else column.asc() for column in self._columns]
-        query = query.order_by(*order).limit(page.limit + 1)
-        if page.cursor is not None:
-            values = [
-                sa.bindparam(None, value, column.type)
-                for column, value in zip(self._columns, self._decode(page.cursor), strict=True)
-            ]
-            key, last = sa.tuple_(*self._columns), sa.tuple_(*values)
-            query = query.where(key < last if self._descending else key > last)
-        rows = (await connection.execute(query)).mappings().all()
+        rows = (await connection.execute(self.after(query, page.cursor).limit(page.limit + 1))).mappings().all()
         more = len(rows) > page.limit
         kept = rows[: page.limit]
         return Page(kept, self._encode(kept[-1]) if more else None)
+
+    def after(self, query: sa.Select[Any], cursor: str | None) -> sa.Select[Any]:
+        """The query in this order, from the row after the cursor on.
+
+        Raises:
+            DatosInvalidos: the cursor is none of this order.
+        """
+        query = query.order_by(*(column.desc() if self._descending else column.asc() for column in self._columns))
+        if cursor is None:
+            return query
+        values = zip(self._columns, self._decode(cursor), strict=True)
+        last = sa.tuple_(*(sa.bindparam(None, value, column.type) for column, value in values))
+        key = sa.tuple_(*self._columns)
+        return query.where(key < last if self._descending else key > last)
 
     def _encode(self, row: sa.RowMapping) -> str:
         values = [row[column.key] for column in self._columns if column.key]

@@ -61,6 +61,12 @@ class JsonInvalido(Problem):
     status, slug, title = 400, "json-invalido", "El cuerpo no es JSON válido"
 
 
+class PeticionIlegible(Problem):
+    """The body is not what its media type says, for example a broken multipart form."""
+
+    status, slug, title = 400, "peticion-ilegible", "El cuerpo no se puede leer"
+
+
 class DatosInvalidos(Problem):
     """The request is well formed but a value is missing, of a wrong type or out of range; `errores` says which."""
 

@@ -84,16 +84,27 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
+        field = self.body_field.field_info if self.body_field is not None else None
+        takes_json = field is not None and not isinstance(field, Form)
+        required = field is not None and field.is_required()
 
         async def strict(request: Request) -> Response:
+            request = StrictRequest(request.scope, request.receive)
             if takes_json:
-                media_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-                if media_type not in JSON_TYPES and await request.body():
-                    raise TipoNoAdmitido("Envíe el cuerpo como application/json.")
-            return await handle(StrictRequest(request.scope, request.receive))
+                _check_body(request, await request.body(), required=required)
+            return await handle(request)
 
         return strict
+
+
+def _check_body(request: Request, body: bytes, *, required: bool) -> None:
+    if not body:
+        if required:
+            raise JsonInvalido("Falta el cuerpo.")
+        return
+    media_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    if media_type not in JSON_TYPES:
+        raise TipoNoAdmitido("Envíe el cuerpo como application/json.")
 
 
 def router(**options: Any) -> APIRouter:
@@ -112,7 +123,11 @@ def _entry(item: dict[str, Any]) -> dict[str, str]:
 
 
 def _message(item: dict[str, Any]) -> str:
-    kind, context = item["type"], item.get("ctx") or {}
+    kind, context = item["type"], dict(item.get("ctx") or {})
+    if kind in ("too_short", "too_long") and isinstance(item.get("input"), str):
+        kind = f"string_{kind}"
+    if "expected" in context:
+        context["expected"] = str(context["expected"]).replace(" or ", " o ")  # pydantic joins them in English
     template = _MESSAGES.get(kind)
     if template is not None:
         return template.format_map(context)

@@ -35,6 +35,7 @@ def main(package: str, settings_class: type[ServiceSettings]) -> None:
     except InvalidSettings as error:
         _refuse(str(error))
     _check_port(settings)
+    _live_with(int(os.environ.get(SUPERVISOR_VARIABLE, "0")))
     uvicorn.run(
         f"{package}.app:build",
         factory=True,
@@ -51,16 +52,20 @@ def main(package: str, settings_class: type[ServiceSettings]) -> None:
 
 
 def prepare_process(settings: ServiceSettings, service: str) -> None:
-    """What each serving process does first: logging, and the watch over its parent."""
+    """What each serving process does first: logging, and, in one of several workers, the watch over the main one."""
     configure_logging(settings, service)
-    is_worker = multiprocessing.parent_process() is not None
-    supervisor = os.getppid() if is_worker else int(os.environ.get(SUPERVISOR_VARIABLE, "0"))
-    if supervisor:
-        threading.Thread(target=_die_with, args=(supervisor,), daemon=True).start()
+    main_process = multiprocessing.parent_process()
+    if main_process is not None:
+        _live_with(main_process.pid or 0)
+
+
+def _live_with(parent: int) -> None:
+    """Ends this process soon after its parent is gone, however that ended; 0: it has none to watch."""
+    if parent:
+        threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 
 
 def _die_with(parent: int) -> None:
-    """Ends this process soon after its parent is gone, however that ended."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -69,7 +74,8 @@ def _die_with(parent: int) -> None:
 
 
 def _check_port(settings: ServiceSettings) -> None:
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -57,10 +59,22 @@ class ServiceSettings(BaseSettings):
     jwks_cache: Path | None = Field(None, description="file that keeps the last good key set; default: in COMANDA_DATA")
     operador_jwks: str = Field("", description="key set of the operator (comanda verify): file, URL or JSON")
 
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        try:
+            backend = make_url(url).get_backend_name()
+        except (ArgumentError, ValueError):
+            backend = ""
+        if backend not in ("sqlite", "postgresql"):
+            raise ValueError("debe ser sqlite:///ruta o postgresql://usuario:clave@host:puerto/nombre")
+        return url
+
     @model_validator(mode="after")
     def _one_writer_on_sqlite(self) -> Self:
         if self.workers > 1 and self.database_url.startswith("sqlite"):
-            raise ValueError("workers: más de un proceso necesita PostgreSQL (database_url=postgresql://…)")
+            workers, url = self.variable("workers"), self.variable("database_url")
+            raise ValueError(f"{workers}: más de un proceso necesita PostgreSQL ({url}=postgresql://…)")
         return self
 
     @property
@@ -101,8 +115,8 @@ def load(settings: type[SettingsT], **overrides: Any) -> SettingsT:
     except ValidationError as error:
         lines = []
         for item in error.errors():
-            name = settings.variable(str(item["loc"][0])) if item["loc"] else settings.variable("*")
-            lines.append(f"{name}: {item['msg']}")
+            name = f"{settings.variable(str(item['loc'][0]))}: " if item["loc"] else ""
+            lines.append(name + item["msg"].removeprefix("Value error, "))
         raise InvalidSettings("\n".join(lines)) from None
 
 
@@ -110,6 +124,7 @@ def reference(settings: type[ServiceSettings]) -> str:
     """The variables of a service, one a line, for `--help` and the documentation."""
     rows = []
     for name, field in settings.model_fields.items():
-        default = "" if field.is_required() or field.default in ("", None) else f" [{field.default}]"
+        value = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+        default = "" if value in ("", None) else f" [{value}]"
         rows.append(f"  {settings.variable(name):<38} {field.description or ''}{default}")
     return "\n".join(rows)

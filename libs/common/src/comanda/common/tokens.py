@@ -74,6 +74,8 @@ class Principal:
     expires_at: float
     """Seconds since the epoch."""
     is_service: bool
+    session_id: str | None = None
+    """The login that a user's token stems from (`sid`), where its issuer tells."""
 
     def has(self, scope: str) -> bool:
         return scope in self.scopes
@@ -257,7 +259,9 @@ def _principal(claims: dict[str, Any], issuer: TrustedIssuer, expires_at: float)
             raise NoAutenticado(_NOT_VALID)
         scopes = frozenset(filter(None, granted.split(" ")))
     client_id = _text(claims, "client_id") if "client_id" in claims else None
-    return Principal(issuer.name, subject, scopes, client_id, token_id, expires_at, issuer.kind == "service")
+    session_id = _text(claims, "sid") if "sid" in claims else None
+    is_service = issuer.kind == "service"
+    return Principal(issuer.name, subject, scopes, client_id, token_id, expires_at, is_service, session_id)
 
 
 def _text(claims: dict[str, Any], name: str) -> str:

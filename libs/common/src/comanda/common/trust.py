@@ -5,14 +5,27 @@ from pathlib import Path
 
 from comanda.common.clock import Clock
 from comanda.common.settings import ServiceSettings, data_folder
-from comanda.common.tokens import ServiceSigner, SigningKey, Verifier, key_source, service_issuer, user_issuer
+from comanda.common.tokens import (
+    KeySource,
+    ServiceSigner,
+    SigningKey,
+    Verifier,
+    key_source,
+    service_issuer,
+    user_issuer,
+)
 
 USERS_AUDIENCE = "comanda"
 """The `aud` of every user's token: one for the whole system."""
 
 
 def verifier(
-    settings: ServiceSettings, name: str, clock: Clock, services: Mapping[str, tuple[str, Iterable[str]]]
+    settings: ServiceSettings,
+    name: str,
+    clock: Clock,
+    services: Mapping[str, tuple[str, Iterable[str]]],
+    *,
+    users: KeySource | None = None,
 ) -> Verifier:
     """Verifies the users' tokens and those of the named services.
 
@@ -20,13 +33,12 @@ def verifier(
         name: the service that verifies; service tokens must be meant for it.
         services: for each calling service, where its key set is and which scopes it is granted. An empty place means
             the file that the caller writes into `COMANDA_DATA` when it makes its key.
+        users: the keys of the users' tokens, for who holds them itself; by default those that the settings name.
     """
-    cache = settings.jwks_cache or data_folder() / "jwks" / f"{name}.json"
-    issuers = [
-        user_issuer(
-            settings.auth_issuer, key_source(settings.auth_jwks_source, cache=cache, clock=clock), USERS_AUDIENCE
-        )
-    ]
+    if users is None:
+        cache = settings.jwks_cache or data_folder() / "jwks" / f"{name}.json"
+        users = key_source(settings.auth_jwks_source, cache=cache, clock=clock)
+    issuers = [user_issuer(settings.auth_issuer, users, USERS_AUDIENCE)]
     for caller, (source, scopes) in services.items():
         keys = key_source(source or str(_folder() / f"{caller}.jwks.json"), cache=None, clock=clock)
         issuers.append(service_issuer(caller, keys, name, scopes))

@@ -12,18 +12,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.common.database import Database
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.productos.domain import Producto, SkuEnUso, clave_de_orden, plegar, texto_de_busqueda
-from comanda.productos.tables import productos
+from comanda.productos.tables import productos, retirado
 
 Orden = Literal["nombre", "precio", "creado_en"]
 
 _COLUMNS = [productos.c[name] for name in Producto.__slots__]
-_KEYSETS: dict[Orden, Keyset] = {
-    "nombre": Keyset("nombre", productos.c.nombre_orden, productos.c.id),
-    "precio": Keyset("precio", productos.c.precio_centimos, productos.c.id),
-    "creado_en": Keyset("creado_en", productos.c.creado_en, productos.c.id),
-}
+_SORT_COLUMN: dict[Orden, str] = {"nombre": "nombre_orden", "precio": "precio_centimos", "creado_en": "creado_en"}
+
+_fts = sa.table("productos_busqueda", sa.column("rowid", sa.Integer))
+
 TRIGRAM = 3
-"""The shortest search that the index of SQLite can answer; shorter ones read along the list's own order."""
+"""The shortest search that a trigram index can answer."""
+
+FEW = 10_000
+"""Products that are found by the index and then sorted in a few milliseconds."""
+
+WINDOW = 5_000
+"""Products that are read in the list's order in a few milliseconds. A search that finds more than `FEW` of a million
+fills its page from them, unless its products stand together elsewhere in the list; then the index has to find all."""
 
 
 class Repository:
@@ -56,24 +62,62 @@ class Repository:
         activo: bool | None,
         ids: Sequence[UUID] | None,
     ) -> Page[Producto]:
-        query = sa.select(*_COLUMNS, productos.c.nombre_orden)
+        query = sa.select(*_COLUMNS, productos.c.nombre_orden, productos.c.busqueda)
         if ids is not None:
             query = query.where(productos.c.id.in_(ids))
         if activo is not None:
-            query = query.where(productos.c.activo if activo else ~productos.c.activo)
-        plegado = plegar(buscar)
-        if plegado:
-            query = query.where(self._contains(plegado))
-        rows = await _KEYSETS[orden].fetch(connection, query, page)
+            query = query.where(productos.c.activo if activo else retirado)
+        texto = plegar(buscar)
+        if not texto:
+            rows = await _keyset(orden, productos).fetch(connection, query, page)
+        elif ids is not None or activo is False:  # few to begin with
+            rows = await _keyset(orden, productos).fetch(connection, query.where(_contains(productos, texto)), page)
+        else:
+            rows = await self._buscar(connection, query, texto, page, orden)
         return rows.map(lambda row: Producto(**{column.key: row[column.key] for column in _COLUMNS}))
 
-    def _contains(self, texto: str) -> sa.ColumnElement[bool]:
-        """Whether the text stands anywhere in what is searched, by the trigram index of either database."""
-        if self._database.dialect == "sqlite" and len(texto) >= TRIGRAM:
-            phrase = '"' + texto.replace('"', '""') + '"'
-            matches = sa.text("SELECT rowid FROM productos_busqueda WHERE productos_busqueda MATCH :frase")
-            return productos.c.fila.in_(matches.bindparams(frase=phrase).columns(sa.column("rowid", sa.Integer)))
-        return productos.c.busqueda.contains(texto, autoescape=True)
+    async def _buscar(
+        self, connection: AsyncConnection, query: sa.Select[Any], texto: str, page: PageRequest, orden: Orden
+    ) -> Page[sa.RowMapping]:
+        """The page of those that contain the text: a frequent one is soon met on the way, a rare one is in the index.
+
+        Without statistics of its own to tell which, either database can take a hundred times longer.
+        """
+        if not await self._is_rare(connection, texto):
+            window = _keyset(orden, productos).after(query, page.cursor).limit(WINDOW).subquery()
+            met = sa.select(window).where(_contains(window, texto))
+            rows = await _keyset(orden, window).fetch(connection, met, PageRequest(page.limit))
+            if rows.next_cursor is not None:
+                return rows
+        if self._database.dialect == "sqlite":
+            matching = query.where(productos.c.fila.in_(_matches(texto)))
+            return await _keyset(orden, productos).fetch(connection, matching, page)
+        # Materialized, or the planner may walk the whole list in search of products that stand at its end.
+        found = query.where(_contains(productos, texto)).cte("found").prefix_with("MATERIALIZED")
+        return await _keyset(orden, found).fetch(connection, sa.select(found), page)
+
+    async def _is_rare(self, connection: AsyncConnection, texto: str) -> bool:
+        """Whether SQLite's index names only few; to ask PostgreSQL's would cost as much as the window."""
+        if self._database.dialect == "postgresql" or len(texto) < TRIGRAM:
+            return False
+        some = _matches(texto).limit(FEW + 1).subquery()
+        return (await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one() <= FEW
+
+
+def _matches(texto: str) -> sa.Select[Any]:
+    """The row numbers of the products that contain the text, on SQLite."""
+    if len(texto) < TRIGRAM:
+        return sa.select(productos.c.fila).where(_contains(productos, texto))
+    phrase = '"' + texto.replace('"', '""') + '"'
+    return sa.select(_fts.c.rowid).where(sa.literal_column("productos_busqueda").op("MATCH")(phrase))
+
+
+def _keyset(orden: Orden, source: sa.FromClause) -> Keyset:
+    return Keyset(orden, source.c[_SORT_COLUMN[orden]], source.c.id)
+
+
+def _contains(source: sa.FromClause, texto: str) -> sa.ColumnElement[bool]:
+    return source.c.busqueda.contains(texto, autoescape=True)
 
 
 def _values(producto: Producto) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """HTTP ↔ use cases of productos."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
 from comanda.common.conditional import IfMatch, etag, not_modified
-from comanda.common.pagination import PageQuery, Pagina, page_body
-from comanda.common.problems import DatosInvalidos, NoEncontrado, VersionObsoleta, describe
+from comanda.common.pagination import Ids, PageQuery, Pagina, page_body
+from comanda.common.problems import NoEncontrado, VersionObsoleta, describe
 from comanda.common.requests import Line, router
 from comanda.common.security import allow
 from comanda.common.tokens import Principal
@@ -16,8 +15,6 @@ from comanda.productos.domain import Producto, SkuEnUso
 from comanda.productos.repository import Orden
 from comanda.productos.schemas import ProductoCambios, ProductoDocumento, ProductoNuevo
 from comanda.productos.service import Catalogo
-
-MAX_IDS = 200
 
 routes = router(prefix="/productos", tags=["productos"])
 
@@ -49,20 +46,6 @@ async def crear(
     return _documento(producto, request, response)
 
 
-def _ids(
-    ids: Annotated[str | None, Query(max_length=8000, description="hasta 200 ids, separados por comas")] = None,
-) -> list[UUID] | None:
-    if ids is None:
-        return None
-    try:
-        parsed = [UUID(part.strip()) for part in ids.split(",") if part.strip()]
-    except ValueError:
-        raise DatosInvalidos.of("ids", "Deben ser UUID separados por comas.") from None
-    if len(parsed) > MAX_IDS:
-        raise DatosInvalidos.of("ids", f"Como máximo {MAX_IDS}.")
-    return parsed
-
-
 @routes.get("", summary="Search the catalogue")
 async def listar(
     servicio: Servicio,
@@ -70,14 +53,12 @@ async def listar(
     request: Request,
     response: Response,
     _: Lector,
-    ids: Annotated[list[UUID] | None, Depends(_ids)],
+    ids: Ids,
     buscar: Annotated[Line, Query(max_length=100, description="parte del nombre, la descripción o el SKU")] = "",
     activo: bool | None = None,
     ordenar: Orden = "nombre",
 ) -> Pagina[ProductoDocumento]:
-    if ids and "limite" not in request.query_params:
-        page = replace(page, limit=MAX_IDS)  # who asks for these products wants all of them
-    found = await servicio.listar(page, orden=ordenar, buscar=buscar, activo=activo, ids=ids)
+    found = await servicio.listar(ids.page(page, request), orden=ordenar, buscar=buscar, activo=activo, ids=ids.values)
     moneda = request.app.state.wiring.settings.moneda
     return page_body(found.map(lambda producto: ProductoDocumento.de(producto, moneda)), request, response)
 

@@ -1,9 +1,9 @@
 """JSON shapes of productos."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from comanda.common.money import Money, MoneyInput
@@ -31,12 +31,12 @@ class ProductoCambios(Body):
     precio: MoneyInput | None = None
     activo: Boolean | None = None
 
-    @model_validator(mode="after")
-    def _only_the_description_can_be_removed(self) -> "ProductoCambios":
-        removed = [name for name in self.model_fields_set if getattr(self, name) is None and name != "descripcion"]
-        if removed:
-            raise PydanticCustomError("texto", f"No se puede quitar: {', '.join(sorted(removed))}.")  # noqa: RUF100
-        return self
+    @field_validator("sku", "nombre", "precio", "activo", mode="before")
+    @classmethod
+    def _cannot_be_removed(cls, value: Any) -> Any:
+        if value is None:
+            raise PydanticCustomError("texto", "No se puede quitar.")
+        return value
 
     def cambios(self) -> dict[str, object]:
         """The changes in the domain's words."""

@@ -7,7 +7,9 @@ from comanda.common.database import UtcDateTime
 metadata = sa.MetaData()
 
 _text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # sorts by code point, as SQLite does
-_out = sa.text("NOT activo")
+
+retirado = sa.text("NOT activo")
+"""Said in the very words of the partial indexes; SQLite would not recognise `activo = 0`."""
 
 productos = sa.Table(
     "productos",
@@ -30,7 +32,9 @@ productos = sa.Table(
     sa.Index("ix_productos_precio", "precio_centimos", "id"),
     sa.Index("ix_productos_creado_en", "creado_en", "id"),
     # Withdrawn products are few: without these, listing them would read the whole catalogue.
-    sa.Index("ix_productos_retirados_nombre", "nombre_orden", "id", sqlite_where=_out, postgresql_where=_out),
-    sa.Index("ix_productos_retirados_precio", "precio_centimos", "id", sqlite_where=_out, postgresql_where=_out),
-    sa.Index("ix_productos_retirados_creado_en", "creado_en", "id", sqlite_where=_out, postgresql_where=_out),
+    sa.Index("ix_productos_retirados_nombre", "nombre_orden", "id", sqlite_where=retirado, postgresql_where=retirado),
+    sa.Index(
+        "ix_productos_retirados_precio", "precio_centimos", "id", sqlite_where=retirado, postgresql_where=retirado
+    ),
+    sa.Index("ix_productos_retirados_creado_en", "creado_en", "id", sqlite_where=retirado, postgresql_where=retirado),
 )

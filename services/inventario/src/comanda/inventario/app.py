@@ -1,0 +1,77 @@
+"""The wiring of inventario."""
+
+import httpx2
+from fastapi import FastAPI
+
+from comanda.common import app as common
+from comanda.common.clock import Clock, SystemClock
+from comanda.common.database import Database
+from comanda.common.http import Neighbour
+from comanda.common.idempotency import Keys
+from comanda.common.resilience import Circuit
+from comanda.common.server import prepare_process
+from comanda.common.settings import load
+from comanda.common.trust import signer, verifier
+from comanda.inventario.clients import ProductosHttp
+from comanda.inventario.routes import reservas, stock
+from comanda.inventario.service import Inventario
+from comanda.inventario.settings import Settings
+from comanda.inventario.tables import idempotency_keys
+
+NAME = "inventario"
+
+
+def build() -> FastAPI:
+    """The service as its environment describes it."""
+    settings = load(Settings)
+    prepare_process(settings, NAME)
+    return create_app(settings)
+
+
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, transport: httpx2.AsyncBaseTransport | None = None
+) -> FastAPI:
+    """Args: transport: the network to the neighbours; None: the real one."""
+    clock = clock or SystemClock()
+    database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
+    signs = signer(NAME, settings.signing_key, clock)
+    productos = Neighbour(
+        "productos",
+        settings.productos_url,
+        circuit=Circuit.from_settings("productos", settings, clock),
+        timeout_seconds=settings.http_timeout_seconds,
+        authorization=lambda: signs.token("productos"),
+        transport=transport,
+    )
+    keys = Keys(idempotency_keys, database, clock)
+    inventario = Inventario(
+        database,
+        keys,
+        ProductosHttp(productos),
+        clock,
+        reserva_ttl_seconds=settings.reserva_ttl_seconds,
+        sweep_seconds=settings.sweep_seconds,
+    )
+    services = {
+        "pedidos": (settings.pedidos_jwks, ["reservas:escribir", "reservas:leer", "inventario:leer"]),
+        "operador": (
+            settings.operador_jwks,
+            ["inventario:leer", "movimientos:leer", "reservas:leer", "operaciones:leer"],
+        ),
+    }
+    return common.create_app(
+        common.Wiring(
+            name=NAME,
+            description="Stock: counted, held for orders, sold. It never oversells.",
+            settings=settings,
+            clock=clock,
+            database=database,
+            migrations="comanda.inventario",
+            verifier=verifier(settings, NAME, clock, services),
+            routers=[stock, reservas],
+            use_cases=inventario,
+            circuits=[productos.circuit],
+            loops=[inventario.barrer, keys.keep_swept],
+            on_close=[productos.aclose],
+        )
+    )

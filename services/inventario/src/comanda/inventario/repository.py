@@ -1,0 +1,190 @@
+"""All SQL of inventario.
+
+Rows are claimed and locked in one order everywhere — idempotency keys, reservations by id, products by id — so that no
+two transactions can wait for each other.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from comanda.common.database import Database
+from comanda.common.pagination import Keyset, Page, PageRequest
+from comanda.inventario.almacen import CLOSED_KEPT, Almacen
+from comanda.inventario.domain import (
+    EstadoReserva,
+    Existencias,
+    Falta,
+    Linea,
+    Movimiento,
+    Reserva,
+    TipoMovimiento,
+)
+from comanda.inventario.tables import existencias, movimientos, reserva_lineas, reservas
+
+_EXISTENCIAS = Keyset("existencias", existencias.c.producto_id)
+_MOVIMIENTOS = Keyset("movimientos", movimientos.c.id)
+_RESERVAS = Keyset("reservas", reservas.c.pedido_id, descending=True)
+_CLOSED = [EstadoReserva.LIBERADA.value, EstadoReserva.EXPIRADA.value, EstadoReserva.RECHAZADA.value]
+
+
+class Repository:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insertar_existencias(self, connection: AsyncConnection, nuevas: Existencias) -> bool:
+        """False when the product already has stock."""
+        insert = self._database.insert(existencias).values(asdict(nuevas)).on_conflict_do_nothing()
+        inserted = await connection.execute(insert.returning(existencias.c.producto_id))
+        return inserted.scalar_one_or_none() is not None
+
+    async def leer_existencias(
+        self, connection: AsyncConnection, ids: Iterable[UUID], *, bloquear: bool = False
+    ) -> dict[UUID, Existencias]:
+        query = sa.select(existencias).where(existencias.c.producto_id.in_(list(ids)))
+        query = query.order_by(existencias.c.producto_id)
+        rows = await connection.execute(query.with_for_update() if bloquear else query)
+        return {row["producto_id"]: Existencias(**row) for row in rows.mappings()}
+
+    async def guardar_existencias(self, connection: AsyncConnection, cambiadas: Collection[Existencias]) -> None:
+        if cambiadas:
+            statement = sa.update(existencias).where(existencias.c.producto_id == sa.bindparam("id"))
+            statement = statement.values(
+                {name: sa.bindparam(name) for name in ("fisico", "reservado", "version", "actualizado_en")}
+            )
+            await connection.execute(statement, [{"id": e.producto_id, **asdict(e)} for e in cambiadas])
+
+    async def insertar_movimientos(self, connection: AsyncConnection, nuevos: Collection[Movimiento]) -> None:
+        if nuevos:
+            await connection.execute(sa.insert(movimientos), [asdict(movimiento) for movimiento in nuevos])
+
+    async def abrir(
+        self,
+        connection: AsyncConnection,
+        provisionales: Sequence[Reserva],
+        productos: Iterable[UUID],
+        **almacen: Any,
+    ) -> Almacen:
+        """The working set of those reservations, all of it locked.
+
+        A reservation that is unknown is claimed by writing its provisional form, so that of two requests for one id
+        the second waits for the first.
+        """
+        by_id = {reserva.pedido_id: reserva for reserva in provisionales}
+        nuevas = await self._claim(connection, [by_id[pedido_id] for pedido_id in sorted(by_id)])
+        conocidas = await self.leer_reservas(connection, by_id.keys() - nuevas, bloquear=True)
+        ids = set(productos) | {linea.producto_id for reserva in conocidas.values() for linea in reserva.lineas}
+        return Almacen(
+            existencias=await self.leer_existencias(connection, sorted(ids), bloquear=True),
+            reservas=conocidas | {pedido_id: by_id[pedido_id] for pedido_id in nuevas},
+            nuevas=nuevas,
+            **almacen,
+        )
+
+    async def guardar(self, connection: AsyncConnection, almacen: Almacen) -> None:
+        """Writes what the engine changed."""
+        cambiadas = almacen.reservas_cambiadas()
+        if cambiadas:
+            statement = sa.update(reservas).where(reservas.c.pedido_id == sa.bindparam("id"))
+            names = ("estado", "expira_en", "faltantes", "actualizado_en")
+            statement = statement.values({name: sa.bindparam(name) for name in names})
+            rows = [_row(reserva) for reserva in sorted(cambiadas, key=lambda reserva: reserva.pedido_id)]
+            await connection.execute(statement, [{"id": row.pop("pedido_id"), **row} for row in rows])
+        lineas = [
+            {"pedido_id": reserva.pedido_id, **asdict(linea)}
+            for reserva in almacen.reservas_con_lineas_nuevas()
+            for linea in reserva.lineas
+        ]
+        if lineas:
+            await connection.execute(sa.insert(reserva_lineas), lineas)
+        await self.guardar_existencias(connection, almacen.existencias_cambiadas())
+        await self.insertar_movimientos(connection, almacen.movimientos)
+
+    async def leer_reservas(
+        self, connection: AsyncConnection, ids: Iterable[UUID], *, bloquear: bool = False
+    ) -> dict[UUID, Reserva]:
+        ids = sorted(ids)
+        if not ids:
+            return {}
+        query = sa.select(reservas).where(reservas.c.pedido_id.in_(ids)).order_by(reservas.c.pedido_id)
+        rows = (await connection.execute(query.with_for_update() if bloquear else query)).mappings().all()
+        return {reserva.pedido_id: reserva for reserva in await self._with_lines(connection, rows)}
+
+    async def vencidas(self, connection: AsyncConnection, ahora: datetime, limite: int) -> list[UUID]:
+        """Ids of reservations whose time is over, the oldest first."""
+        query = sa.select(reservas.c.pedido_id).where(reservas.c.estado == "ACTIVA", reservas.c.expira_en <= ahora)
+        return list((await connection.execute(query.order_by(reservas.c.expira_en).limit(limite))).scalars())
+
+    async def cerradas(self, connection: AsyncConnection, ahora: datetime, limite: int) -> list[UUID]:
+        """Ids of reservations that have been closed for so long that they can be forgotten."""
+        query = sa.select(reservas.c.pedido_id).where(
+            reservas.c.estado.in_(_CLOSED), reservas.c.actualizado_en < ahora - CLOSED_KEPT
+        )
+        return list((await connection.execute(query.order_by(reservas.c.actualizado_en).limit(limite))).scalars())
+
+    async def olvidar(self, connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+        await connection.execute(sa.delete(reserva_lineas).where(reserva_lineas.c.pedido_id.in_(ids)))
+        await connection.execute(sa.delete(reservas).where(reservas.c.pedido_id.in_(ids)))
+
+    async def listar_existencias(self, connection: AsyncConnection, page: PageRequest) -> Page[Existencias]:
+        rows = await _EXISTENCIAS.fetch(connection, sa.select(existencias), page)
+        return rows.map(lambda row: Existencias(**row))
+
+    async def listar_movimientos(
+        self, connection: AsyncConnection, producto_id: UUID, page: PageRequest
+    ) -> Page[Movimiento]:
+        query = sa.select(movimientos).where(movimientos.c.producto_id == producto_id)
+        rows = await _MOVIMIENTOS.fetch(connection, query, page)
+        return rows.map(lambda row: Movimiento(**{**row, "tipo": TipoMovimiento(row["tipo"])}))
+
+    async def listar_reservas(
+        self, connection: AsyncConnection, page: PageRequest, ids: Sequence[UUID] | None, estado: EstadoReserva | None
+    ) -> Page[Reserva]:
+        query = sa.select(reservas)
+        if ids is not None:
+            query = query.where(reservas.c.pedido_id.in_(ids))
+        if estado is not None:
+            query = query.where(reservas.c.estado == estado.value)
+        rows = await _RESERVAS.fetch(connection, query, page)
+        return Page(await self._with_lines(connection, rows.items), rows.next_cursor)
+
+    async def _claim(self, connection: AsyncConnection, provisionales: Sequence[Reserva]) -> set[UUID]:
+        statement = self._database.insert(reservas).on_conflict_do_nothing().returning(reservas.c.pedido_id)
+        return set((await connection.execute(statement, [_row(reserva) for reserva in provisionales])).scalars())
+
+    async def _with_lines(self, connection: AsyncConnection, rows: Sequence[sa.RowMapping]) -> list[Reserva]:
+        lineas: dict[UUID, list[Linea]] = {row["pedido_id"]: [] for row in rows}
+        query = sa.select(reserva_lineas).where(reserva_lineas.c.pedido_id.in_(list(lineas)))
+        for pedido_id, producto_id, cantidad in await connection.execute(query.order_by(reserva_lineas.c.producto_id)):
+            lineas[pedido_id].append(Linea(producto_id, cantidad))
+        return [
+            Reserva(
+                **{
+                    **row,
+                    "estado": EstadoReserva(row["estado"]),
+                    "lineas": tuple(lineas[row["pedido_id"]]),
+                    "faltantes": _faltas(row["faltantes"]),
+                }
+            )
+            for row in rows
+        ]
+
+
+def _row(reserva: Reserva) -> dict[str, Any]:
+    return {
+        "pedido_id": reserva.pedido_id,
+        "estado": reserva.estado.value,
+        "expira_en": reserva.expira_en,
+        "faltantes": [falta.documento() for falta in reserva.faltantes] or None,
+        "creado_en": reserva.creado_en,
+        "actualizado_en": reserva.actualizado_en,
+    }
+
+
+def _faltas(documentos: Sequence[Mapping[str, Any]] | None) -> tuple[Falta, ...]:
+    return tuple(Falta(UUID(d["producto_id"]), d["solicitado"], d["disponible"]) for d in documentos or ())

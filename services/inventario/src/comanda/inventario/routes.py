@@ -1,0 +1,192 @@
+"""HTTP ↔ use cases of inventario."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Request, Response
+
+from comanda.common.conditional import IfMatch, etag, not_modified
+from comanda.common.idempotency import Answer, IdempotencyKeyHeader, key_of
+from comanda.common.pagination import Ids, PageQuery, Pagina, page_body
+from comanda.common.problems import (
+    ClaveReutilizada,
+    NoEncontrado,
+    PeticionEnCurso,
+    RespuestaInvalida,
+    VersionObsoleta,
+    describe,
+)
+from comanda.common.requests import router
+from comanda.common.security import allow
+from comanda.common.tokens import Principal
+from comanda.inventario.domain import (
+    EstadoReserva,
+    Existencias,
+    ExistenciasCambiadas,
+    ExistenciasInsuficientes,
+    InventarioExistente,
+    Movimiento,
+    ProductoInexistente,
+    ReservaCerrada,
+    ReservaConfirmada,
+    TipoMovimiento,
+)
+from comanda.inventario.schemas import (
+    Disponibilidad,
+    ExistenciasDocumento,
+    InventarioNuevo,
+    LineasPedidas,
+    MovimientoDocumento,
+    MovimientoNuevo,
+    ReservaDocumento,
+)
+from comanda.inventario.service import Inventario
+
+stock = router(prefix="/inventario", tags=["inventario"])
+reservas = router(prefix="/reservas", tags=["reservas"])
+
+Lector = Annotated[Principal, allow("inventario:leer")]
+Encargado = Annotated[Principal, allow("inventario:escribir")]
+Auditor = Annotated[Principal, allow("inventario:escribir", "movimientos:leer")]
+Orquestador = Annotated[Principal, allow("reservas:escribir")]
+LectorDeReservas = Annotated[Principal, allow("reservas:leer")]
+
+
+async def _inventario(request: Request) -> Inventario:
+    inventario: Inventario = request.app.state.service
+    return inventario
+
+
+Servicio = Annotated[Inventario, Depends(_inventario)]
+
+
+@stock.post(
+    "",
+    status_code=201,
+    responses=describe(ProductoInexistente, InventarioExistente, RespuestaInvalida),
+    summary="Start to count a product",
+)
+async def crear(datos: InventarioNuevo, servicio: Servicio, response: Response, _: Encargado) -> ExistenciasDocumento:
+    existencias = await servicio.crear(datos.producto_id, datos.cantidad)
+    response.headers["Location"] = f"/inventario/{existencias.producto_id}"
+    response.headers["ETag"] = etag(existencias.version)
+    return ExistenciasDocumento.de(existencias)
+
+
+@stock.get("", summary="All stock")
+async def listar(
+    servicio: Servicio, page: PageQuery, request: Request, response: Response, _: Lector
+) -> Pagina[ExistenciasDocumento]:
+    return page_body((await servicio.listar(page)).map(ExistenciasDocumento.de), request, response)
+
+
+@stock.post("/disponibilidad", summary="Is there enough of each?")
+async def disponibilidad(datos: LineasPedidas, servicio: Servicio, _: Lector) -> Disponibilidad:
+    return Disponibilidad.de(await servicio.faltantes(datos.dominio()))
+
+
+@stock.get(
+    "/{producto_id}",
+    response_model=ExistenciasDocumento,
+    responses=describe(NoEncontrado),
+    summary="The stock of a product",
+)
+async def consultar(producto_id: UUID, servicio: Servicio, request: Request, response: Response, _: Lector) -> Any:
+    existencias = await servicio.consultar(producto_id)
+    response.headers["ETag"] = etag(existencias.version)
+    return not_modified(request, etag(existencias.version)) or ExistenciasDocumento.de(existencias)
+
+
+@stock.post(
+    "/{producto_id}/movimientos",
+    status_code=201,
+    response_model=MovimientoDocumento,
+    responses=describe(
+        NoEncontrado,
+        ExistenciasInsuficientes,
+        ExistenciasCambiadas,
+        VersionObsoleta,
+        ClaveReutilizada,
+        PeticionEnCurso,
+    ),
+    summary="Count goods in, out or anew",
+)
+async def mover(
+    producto_id: UUID,
+    datos: MovimientoNuevo,
+    servicio: Servicio,
+    if_match: IfMatch,
+    request: Request,
+    caller: Encargado,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Response:
+    answer, replayed = await servicio.mover(
+        producto_id,
+        TipoMovimiento(datos.tipo),
+        datos.cantidad,
+        fisico_esperado=datos.fisico_esperado,
+        motivo=datos.motivo,
+        precondition=if_match,
+        key=await key_of(request, idempotency_key, caller, "POST /inventario/{producto_id}/movimientos"),
+        render=_movement_answer,
+    )
+    return answer.response(replayed=replayed)
+
+
+def _movement_answer(movimiento: Movimiento, existencias: Existencias) -> Answer:
+    body = MovimientoDocumento.de(movimiento).model_dump_json()
+    return Answer(201, body, {"ETag": etag(existencias.version)})
+
+
+@stock.get("/{producto_id}/movimientos", responses=describe(NoEncontrado), summary="The ledger of a product")
+async def listar_movimientos(
+    producto_id: UUID, servicio: Servicio, page: PageQuery, request: Request, response: Response, _: Auditor
+) -> Pagina[MovimientoDocumento]:
+    movimientos = await servicio.listar_movimientos(producto_id, page)
+    return page_body(movimientos.map(MovimientoDocumento.de), request, response)
+
+
+@reservas.put(
+    "/{pedido_id}",
+    status_code=201,
+    responses={
+        200: {"model": ReservaDocumento, "description": "The same lines were already held"},
+        **describe(ExistenciasInsuficientes, ReservaCerrada),
+    },
+    summary="Hold stock for an order, all of it or none",
+)
+async def reservar(
+    pedido_id: UUID, datos: LineasPedidas, servicio: Servicio, response: Response, _: Orquestador
+) -> ReservaDocumento:
+    reserva, nueva = await servicio.reservar(pedido_id, datos.dominio())
+    response.status_code = 201 if nueva else 200
+    return ReservaDocumento.de(reserva)
+
+
+@reservas.post("/{pedido_id}/confirmar", responses=describe(ReservaCerrada), summary="Let the held stock leave")
+async def confirmar(pedido_id: UUID, servicio: Servicio, _: Orquestador) -> ReservaDocumento:
+    return ReservaDocumento.de(await servicio.confirmar(pedido_id))
+
+
+@reservas.post("/{pedido_id}/liberar", responses=describe(ReservaConfirmada), summary="Give the held stock back")
+async def liberar(pedido_id: UUID, servicio: Servicio, _: Orquestador) -> ReservaDocumento:
+    return ReservaDocumento.de(await servicio.liberar(pedido_id))
+
+
+@reservas.get("", summary="All reservations, the newest order first")
+async def listar_reservas(
+    servicio: Servicio,
+    page: PageQuery,
+    request: Request,
+    response: Response,
+    _: LectorDeReservas,
+    ids: Ids,
+    estado: EstadoReserva | None = None,
+) -> Pagina[ReservaDocumento]:
+    found = await servicio.listar_reservas(ids.page(page, request), ids=ids.values, estado=estado)
+    return page_body(found.map(ReservaDocumento.de), request, response)
+
+
+@reservas.get("/{pedido_id}", responses=describe(NoEncontrado), summary="The reservation of an order")
+async def consultar_reserva(pedido_id: UUID, servicio: Servicio, _: LectorDeReservas) -> ReservaDocumento:
+    return ReservaDocumento.de(await servicio.consultar_reserva(pedido_id))

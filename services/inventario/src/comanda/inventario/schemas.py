@@ -1,0 +1,112 @@
+"""JSON shapes of inventario."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from comanda.common.requests import Body, Integer, Line
+from comanda.inventario.domain import EstadoReserva, Existencias, Falta, Linea, Movimiento, Reserva, TipoMovimiento
+
+MAX_COUNT = 1_000_000_000
+MAX_LINES = 100
+MAX_PER_LINE = 1_000_000
+
+Cantidad = Annotated[Integer, Field(ge=0, le=MAX_COUNT)]
+
+
+class LineaDocumento(Body):
+    producto_id: UUID
+    cantidad: Annotated[Integer, Field(ge=1, le=MAX_PER_LINE)]
+
+
+def _no_product_twice(lineas: list[LineaDocumento]) -> list[LineaDocumento]:
+    if len({linea.producto_id for linea in lineas}) < len(lineas):
+        raise PydanticCustomError("lineas", "Un producto aparece en dos líneas.")
+    return lineas
+
+
+Lineas = Annotated[list[LineaDocumento], Field(min_length=1, max_length=MAX_LINES), AfterValidator(_no_product_twice)]
+
+
+class LineasPedidas(Body):
+    lineas: Lineas
+
+    def dominio(self) -> tuple[Linea, ...]:
+        return tuple(Linea(linea.producto_id, linea.cantidad) for linea in self.lineas)
+
+
+class InventarioNuevo(Body):
+    producto_id: UUID
+    cantidad: Cantidad
+
+
+class MovimientoNuevo(Body):
+    tipo: Literal["ENTRADA", "SALIDA", "AJUSTE"]
+    cantidad: Cantidad
+    fisico_esperado: Cantidad | None = None
+    motivo: Annotated[Line, Field(max_length=500)] | None = None
+
+
+class _Documento(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ExistenciasDocumento(_Documento):
+    producto_id: UUID
+    fisico: int
+    reservado: int
+    disponible: int
+    actualizado_en: AwareDatetime
+
+    @classmethod
+    def de(cls, existencias: Existencias) -> "ExistenciasDocumento":
+        return cls.model_validate(existencias)
+
+
+class MovimientoDocumento(_Documento):
+    id: UUID
+    producto_id: UUID
+    tipo: TipoMovimiento
+    cantidad: int
+    motivo: str | None
+    pedido_id: UUID | None
+    creado_en: AwareDatetime
+
+    @classmethod
+    def de(cls, movimiento: Movimiento) -> "MovimientoDocumento":
+        return cls.model_validate(movimiento)
+
+
+class FaltaDocumento(_Documento):
+    producto_id: UUID
+    solicitado: int
+    disponible: int
+
+
+class Disponibilidad(BaseModel):
+    disponible: bool
+    faltantes: list[FaltaDocumento]
+
+    @classmethod
+    def de(cls, faltantes: tuple[Falta, ...]) -> "Disponibilidad":
+        return cls(disponible=not faltantes, faltantes=[FaltaDocumento.model_validate(falta) for falta in faltantes])
+
+
+class LineaReservada(_Documento):
+    producto_id: UUID
+    cantidad: int
+
+
+class ReservaDocumento(_Documento):
+    pedido_id: UUID
+    estado: EstadoReserva
+    lineas: list[LineaReservada]
+    expira_en: AwareDatetime | None
+    creado_en: AwareDatetime
+    actualizado_en: AwareDatetime
+
+    @classmethod
+    def de(cls, reserva: Reserva) -> "ReservaDocumento":
+        return cls.model_validate(reserva)

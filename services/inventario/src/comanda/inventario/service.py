@@ -1,0 +1,238 @@
+"""Use cases of inventario."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+
+from comanda.common.clock import Clock, uuid7_time
+from comanda.common.conditional import Precondition
+from comanda.common.database import Database
+from comanda.common.idempotency import Answer, Key, Keys
+from comanda.common.pagination import Page, PageRequest
+from comanda.common.problems import NoEncontrado, Problem
+from comanda.inventario.almacen import Almacen
+from comanda.inventario.domain import (
+    EstadoReserva,
+    Existencias,
+    Falta,
+    InventarioExistente,
+    Linea,
+    Movimiento,
+    ProductoInexistente,
+    Productos,
+    Reserva,
+    TipoMovimiento,
+    movimiento_con_signo,
+)
+from comanda.inventario.repository import Repository
+
+SWEEP_ROWS = 200
+"""Reservations that one transaction of the sweeper closes or forgets."""
+
+log = structlog.get_logger()
+Decision = TypeVar("Decision")
+Render = Callable[[Movimiento, Existencias], Answer]
+
+
+class Inventario:
+    """The stock of the shop: counted, moved, held for orders, sold."""
+
+    def __init__(
+        self,
+        database: Database,
+        keys: Keys,
+        productos: Productos,
+        clock: Clock,
+        *,
+        reserva_ttl_seconds: float,
+        sweep_seconds: float,
+    ) -> None:
+        self._database = database
+        self._repository = Repository(database)
+        self._keys = keys
+        self._productos = productos
+        self._clock = clock
+        self._ttl = timedelta(seconds=reserva_ttl_seconds)
+        self._sweep_seconds = sweep_seconds
+
+    async def crear(self, producto_id: UUID, cantidad: int) -> Existencias:
+        """Starts to count a product, asking productos whether there is such a thing.
+
+        Raises:
+            InventarioExistente, ProductoInexistente, and what a call to productos raises.
+        """
+        async with self._database.read() as connection:
+            if await self._repository.leer_existencias(connection, [producto_id]):
+                raise InventarioExistente
+        if not await self._productos.existe(producto_id):
+            raise ProductoInexistente
+        ahora = self._clock.now()
+        nuevas = Existencias(producto_id, cantidad, 0, 1, ahora)
+        entrada = Movimiento(
+            self._clock.new_id(), producto_id, TipoMovimiento.ENTRADA, cantidad, "alta de inventario", None, ahora
+        )
+        async with self._database.transaction() as connection:
+            if not await self._repository.insertar_existencias(connection, nuevas):
+                raise InventarioExistente
+            await self._repository.insertar_movimientos(connection, [entrada])
+        return nuevas
+
+    async def consultar(self, producto_id: UUID) -> Existencias:
+        """Raises `NoEncontrado`."""
+        async with self._database.read() as connection:
+            encontradas = await self._repository.leer_existencias(connection, [producto_id])
+        if producto_id not in encontradas:
+            raise NoEncontrado
+        return encontradas[producto_id]
+
+    async def listar(self, page: PageRequest) -> Page[Existencias]:
+        async with self._database.read() as connection:
+            return await self._repository.listar_existencias(connection, page)
+
+    async def mover(
+        self,
+        producto_id: UUID,
+        tipo: TipoMovimiento,
+        cantidad: int,
+        *,
+        fisico_esperado: int | None,
+        motivo: str | None,
+        precondition: Precondition,
+        key: Key | None,
+        render: Render,
+    ) -> tuple[Answer, bool]:
+        """Counts goods in, out or anew; returns the answer and whether it was given before.
+
+        Raises:
+            NoEncontrado, VersionObsoleta, ExistenciasCambiadas, ExistenciasInsuficientes, ClaveReutilizada.
+        """
+        ahora = self._clock.now()
+        async with self._database.transaction() as connection:
+            if key and (given := await self._keys.answer_or_claim(connection, key, ahora)):
+                return given, True
+            bloqueadas = await self._repository.leer_existencias(connection, [producto_id], bloquear=True)
+            if producto_id not in bloqueadas:
+                raise NoEncontrado
+            antes = bloqueadas[producto_id]
+            precondition.check(antes.version)
+            cambio = movimiento_con_signo(antes, tipo, cantidad, fisico_esperado)
+            despues = antes.mover(fisico=cambio, ahora=ahora)
+            movimiento = Movimiento(self._clock.new_id(), producto_id, tipo, cambio, motivo, None, ahora)
+            await self._repository.guardar_existencias(connection, [despues])
+            await self._repository.insertar_movimientos(connection, [movimiento])
+            answer = render(movimiento, despues)
+            if key:
+                await self._keys.settle(connection, key, answer)
+        return answer, False
+
+    async def listar_movimientos(self, producto_id: UUID, page: PageRequest) -> Page[Movimiento]:
+        """Raises `NoEncontrado`."""
+        await self.consultar(producto_id)
+        async with self._database.read() as connection:
+            return await self._repository.listar_movimientos(connection, producto_id, page)
+
+    async def faltantes(self, lineas: Sequence[Linea]) -> tuple[Falta, ...]:
+        """The lines that could not be served right now."""
+        async with self._database.read() as connection:
+            existencias = await self._repository.leer_existencias(connection, [linea.producto_id for linea in lineas])
+        almacen = Almacen(existencias, {}, set(), self._clock.now(), self._clock.new_id)
+        return almacen.faltantes(lineas)
+
+    async def reservar(self, pedido_id: UUID, lineas: tuple[Linea, ...]) -> tuple[Reserva, bool]:
+        """Holds all lines for the order or none; returns the reservation and whether it is new.
+
+        Raises:
+            ExistenciasInsuficientes, ReservaCerrada.
+        """
+
+        def engine(almacen: Almacen) -> tuple[Reserva, bool]:
+            nueva = pedido_id in almacen.nuevas
+            return almacen.reservar(pedido_id, lineas, uuid7_time(pedido_id)), nueva
+
+        provisional = self._provisional(pedido_id, EstadoReserva.ACTIVA)
+        return await self._decide([provisional], [linea.producto_id for linea in lineas], engine)
+
+    async def confirmar(self, pedido_id: UUID) -> Reserva:
+        """Raises `ReservaCerrada`."""
+        tombstone = self._provisional(pedido_id, EstadoReserva.LIBERADA)
+        return await self._decide([tombstone], [], lambda almacen: almacen.confirmar(pedido_id))
+
+    async def liberar(self, pedido_id: UUID) -> Reserva:
+        """Raises `ReservaConfirmada`."""
+        tombstone = self._provisional(pedido_id, EstadoReserva.LIBERADA)
+        return await self._decide([tombstone], [], lambda almacen: almacen.liberar(pedido_id))
+
+    async def consultar_reserva(self, pedido_id: UUID) -> Reserva:
+        """Raises `NoEncontrado`."""
+        async with self._database.read() as connection:
+            encontradas = await self._repository.leer_reservas(connection, [pedido_id])
+        if pedido_id not in encontradas:
+            raise NoEncontrado
+        return encontradas[pedido_id]
+
+    async def listar_reservas(
+        self, page: PageRequest, *, ids: Sequence[UUID] | None = None, estado: EstadoReserva | None = None
+    ) -> Page[Reserva]:
+        async with self._database.read() as connection:
+            return await self._repository.listar_reservas(connection, page, ids, estado)
+
+    async def barrer(self) -> None:
+        """The sweeper: expires reservations whose time is over and forgets old closed ones, for ever."""
+        while True:
+            while SWEEP_ROWS in (await self.expirar_vencidas(), await self.olvidar_cerradas()):
+                pass
+            await self._clock.sleep(self._sweep_seconds)
+
+    async def expirar_vencidas(self) -> int:
+        """Expires one page of reservations whose time is over; returns how many it found."""
+        ahora = self._clock.now()
+        async with self._database.read() as connection:
+            ids = await self._repository.vencidas(connection, ahora, SWEEP_ROWS)
+        if ids:
+            await self._decide(
+                [self._provisional(pedido_id, EstadoReserva.LIBERADA) for pedido_id in ids], [], _expirar
+            )
+            log.info("reservas_expiradas", count=len(ids))
+        return len(ids)
+
+    async def olvidar_cerradas(self) -> int:
+        """Forgets one page of reservations that have been closed for long; returns how many."""
+        ahora = self._clock.now()
+        async with self._database.read() as connection:
+            ids = await self._repository.cerradas(connection, ahora, SWEEP_ROWS)
+        if ids:
+            async with self._database.transaction() as connection:
+                await self._repository.olvidar(connection, ids)
+        return len(ids)
+
+    def _provisional(self, pedido_id: UUID, estado: EstadoReserva) -> Reserva:
+        """What an unknown reservation becomes: held stock, or a tombstone that refuses a late request to hold any."""
+        ahora = self._clock.now()
+        expira_en = ahora + self._ttl if estado is EstadoReserva.ACTIVA else None
+        return Reserva(pedido_id, estado, (), expira_en, (), ahora, ahora)
+
+    async def _decide(
+        self, provisionales: Sequence[Reserva], productos: Sequence[UUID], engine: Callable[[Almacen], Decision]
+    ) -> Decision:
+        """One transaction of the engine. What a refusal leaves behind is committed before it is raised."""
+        async with self._database.transaction() as connection:
+            almacen = await self._repository.abrir(
+                connection, provisionales, productos, ahora=self._clock.now(), nuevo_id=self._clock.new_id
+            )
+            refusal: Problem | None = None
+            try:
+                decision = engine(almacen)
+            except Problem as problem:
+                refusal = problem
+            await self._repository.guardar(connection, almacen)
+        if refusal is not None:
+            raise refusal
+        return decision
+
+
+def _expirar(almacen: Almacen) -> None:
+    for pedido_id in sorted(almacen.reservas):
+        almacen.expirar(pedido_id)

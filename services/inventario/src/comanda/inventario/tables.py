@@ -1,0 +1,65 @@
+"""The schema of inventario."""
+
+import sqlalchemy as sa
+
+from comanda.common.database import UtcDateTime
+from comanda.common.idempotency import keys_table
+
+metadata = sa.MetaData()
+
+existencias = sa.Table(
+    "existencias",
+    metadata,
+    sa.Column("producto_id", sa.Uuid, primary_key=True),
+    sa.Column("fisico", sa.BigInteger, nullable=False),
+    sa.Column("reservado", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("actualizado_en", UtcDateTime, nullable=False),
+    sa.CheckConstraint("0 <= reservado AND reservado <= fisico", name="ck_existencias_disponible"),
+)
+
+movimientos = sa.Table(
+    "movimientos",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("producto_id", sa.Uuid, nullable=False),
+    sa.Column("tipo", sa.String(10), nullable=False),
+    sa.Column("cantidad", sa.BigInteger, nullable=False),
+    sa.Column("motivo", sa.Text),
+    sa.Column("pedido_id", sa.Uuid),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Index("ix_movimientos_producto_id", "producto_id", "id"),
+)
+
+reservas = sa.Table(
+    "reservas",
+    metadata,
+    sa.Column("pedido_id", sa.Uuid, primary_key=True),
+    sa.Column("estado", sa.String(10), nullable=False),
+    sa.Column("expira_en", UtcDateTime),
+    sa.Column("faltantes", sa.JSON),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("actualizado_en", UtcDateTime, nullable=False),
+    sa.Index(
+        "ix_reservas_activas",
+        "expira_en",
+        sqlite_where=sa.text("estado = 'ACTIVA'"),
+        postgresql_where=sa.text("estado = 'ACTIVA'"),
+    ),
+    sa.Index(
+        "ix_reservas_cerradas",
+        "actualizado_en",
+        sqlite_where=sa.text("estado IN ('LIBERADA', 'EXPIRADA', 'RECHAZADA')"),
+        postgresql_where=sa.text("estado IN ('LIBERADA', 'EXPIRADA', 'RECHAZADA')"),
+    ),
+)
+
+reserva_lineas = sa.Table(
+    "reserva_lineas",
+    metadata,
+    sa.Column("pedido_id", sa.Uuid, primary_key=True),
+    sa.Column("producto_id", sa.Uuid, primary_key=True),
+    sa.Column("cantidad", sa.BigInteger, nullable=False),
+)
+
+idempotency_keys = keys_table(metadata)

@@ -1,0 +1,105 @@
+"""The wiring of pedidos."""
+
+import httpx2
+from fastapi import FastAPI
+
+from comanda.common import app as common
+from comanda.common.clock import Clock, SystemClock
+from comanda.common.database import Database
+from comanda.common.http import Neighbour
+from comanda.common.idempotency import Keys
+from comanda.common.resilience import Circuit
+from comanda.common.server import prepare_process
+from comanda.common.settings import load
+from comanda.common.trust import signer, verifier
+from comanda.pedidos.clients import InventarioHttp, ProductosHttp
+from comanda.pedidos.recovery import Recovery
+from comanda.pedidos.repository import Repository
+from comanda.pedidos.routes import routes
+from comanda.pedidos.saga import Saga
+from comanda.pedidos.service import Pedidos
+from comanda.pedidos.settings import Settings
+from comanda.pedidos.tables import idempotency_keys
+
+NAME = "pedidos"
+
+
+def build() -> FastAPI:
+    """The service as its environment describes it."""
+    settings = load(Settings)
+    prepare_process(settings, NAME)
+    return create_app(settings)
+
+
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, transport: httpx2.AsyncBaseTransport | None = None
+) -> FastAPI:
+    """Args: transport: the network to the neighbours; None: the real one."""
+    clock = clock or SystemClock()
+    database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
+    repository = Repository(database)
+    keys = Keys(idempotency_keys, database, clock)
+    neighbours = _neighbours(settings, clock, transport)
+    inventario = InventarioHttp(neighbours["inventario"])
+    saga = Saga(
+        database,
+        repository,
+        inventario,
+        clock,
+        abandon_seconds=settings.abandon_seconds,
+        grace_seconds=settings.lease_seconds,
+    )
+    pedidos = Pedidos(
+        database,
+        repository,
+        keys,
+        saga,
+        ProductosHttp(neighbours["productos"]),
+        clock,
+        lease_seconds=settings.lease_seconds,
+        max_open_orders=settings.max_open_orders,
+        max_open_units=settings.max_open_units,
+    )
+    recovery = Recovery(
+        database,
+        repository,
+        saga,
+        inventario,
+        clock,
+        lease_seconds=settings.lease_seconds,
+        pause_seconds=settings.recovery_seconds,
+        backoff_seconds=settings.recovery_backoff_seconds,
+    )
+    services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
+    return common.create_app(
+        common.Wiring(
+            name=NAME,
+            description="Orders: placed once, completed or cancelled once, whatever happens in between.",
+            settings=settings,
+            clock=clock,
+            database=database,
+            migrations="comanda.pedidos",
+            verifier=verifier(settings, NAME, clock, services),
+            routers=[routes],
+            use_cases=pedidos,
+            circuits=[neighbour.circuit for neighbour in neighbours.values()],
+            loops=[recovery.run, keys.keep_swept],
+            on_close=[neighbour.aclose for neighbour in neighbours.values()],
+        )
+    )
+
+
+def _neighbours(settings: Settings, clock: Clock, transport: httpx2.AsyncBaseTransport | None) -> dict[str, Neighbour]:
+    signs = signer(NAME, settings.signing_key, clock)
+    addresses = {"productos": settings.productos_url, "inventario": settings.inventario_url}
+    return {
+        name: Neighbour(
+            name,
+            address,
+            circuit=Circuit.from_settings(name, settings, clock),
+            timeout_seconds=settings.http_timeout_seconds,
+            authorization=lambda name=name: signs.token(name),  # type: ignore[misc]  # bound now, not at the call
+            transport=transport,
+        )
+        for name, address in addresses.items()
+    }

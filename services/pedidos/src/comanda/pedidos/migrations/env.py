@@ -1,0 +1,4 @@
+from comanda.common.migrations import run
+from comanda.pedidos.tables import metadata
+
+run(metadata)

@@ -1,0 +1,120 @@
+"""What moves orders on when nobody else does: the client is gone, the process died, inventario was away.
+
+Every open order has a time at which it should be looked at (`Saga.next_attempt_at`). Recovery leases those that are
+due, so that several replicas share the work and a dead one's work is taken over, and treats each by its phase:
+
+    SOLICITADO               nobody resumed it: cancel it, motivo `abandonado`
+    COMPLETANDO, CANCELANDO  make its call again
+    RESERVADO                its time is over: ask inventario, who alone may call it EXPIRADA
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from comanda.common.clock import Clock
+from comanda.common.database import Database, DatabaseUnavailable
+from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible, ServicioSaturado
+from comanda.pedidos.domain import ABANDONADO, EXPIRADO, Cerrada, Fase, Inventario, Pedido
+from comanda.pedidos.repository import Leased, Repository
+from comanda.pedidos.saga import SAGA, Saga
+
+BATCH = 50
+"""Orders leased at once. All of them are worked on concurrently, so a lease need not outlast more than one round."""
+
+NO_VERDICT = (ServicioNoDisponible, ServicioSaturado, RespuestaInvalida, DatabaseUnavailable)
+
+log = structlog.get_logger()
+
+
+class Recovery:
+    def __init__(
+        self,
+        database: Database,
+        repository: Repository,
+        saga: Saga,
+        inventario: Inventario,
+        clock: Clock,
+        *,
+        lease_seconds: float,
+        pause_seconds: float,
+        backoff_seconds: float,
+    ) -> None:
+        self._database = database
+        self._repository = repository
+        self._saga = saga
+        self._inventario = inventario
+        self._clock = clock
+        self._lease = timedelta(seconds=lease_seconds)
+        self._pause_seconds = pause_seconds
+        self._backoff_seconds = backoff_seconds
+
+    async def run(self) -> None:
+        """Looks for orders that are due, for ever."""
+        while True:
+            while await self.tick() == BATCH:
+                pass
+            await self._clock.sleep(self._pause_seconds)
+
+    async def tick(self) -> int:
+        """Works on one batch of due orders; returns how many there were."""
+        ahora = self._clock.now()
+        async with self._database.transaction() as connection:
+            leased = await self._repository.arrendar(connection, ahora, ahora + self._lease, BATCH)
+        waiting = [item for item in leased if item.pedido.fase is Fase.RESERVADO]
+        moving = [item for item in leased if item.pedido.fase is not Fase.RESERVADO]
+        async with asyncio.TaskGroup() as group:
+            if waiting:
+                group.create_task(self._ask_about(waiting))
+            for item in moving:
+                group.create_task(self._move_on(item))
+        return len(leased)
+
+    async def _move_on(self, item: Leased) -> None:
+        pedido = item.pedido
+        try:
+            if pedido.fase is Fase.SOLICITADO:
+                intent = pedido.cancelar(ABANDONADO, self._clock.now())
+                pedido = await self._saga.intend(pedido, intent, ABANDONADO, lease=item.lease)
+            if pedido.fase in SAGA:
+                pedido, _ = await self._saga.advance(pedido, lease=item.lease)
+                log.info("pedido_recuperado", pedido_id=str(pedido.id), fase=pedido.fase)
+        except NO_VERDICT as fault:
+            await self._postpone(item, pedido, fault)
+
+    async def _ask_about(self, items: Sequence[Leased]) -> None:
+        """Asks inventario, in one call, about reservations whose time is over by our clock."""
+        try:
+            estados = await self._inventario.estados([item.pedido.id for item in items])
+            for item in items:
+                await self._judge(item, estados.get(item.pedido.id))
+        except NO_VERDICT as fault:
+            for item in items:
+                await self._postpone(item, item.pedido, fault)
+
+    async def _judge(self, item: Leased, estado: str | None) -> None:
+        pedido, ahora = item.pedido, self._clock.now()
+        if estado in ("ACTIVA", "CONFIRMADA"):  # inventario's clock is behind, or its sweeper; or damage: look again
+            await self._postpone(item, pedido, None)
+        elif estado is None:  # long forgotten there: release it, so that nothing can hold stock for it any more
+            intent = await self._saga.intend(pedido, pedido.cancelar(EXPIRADO, ahora), EXPIRADO, lease=item.lease)
+            if intent.fase is Fase.CANCELANDO:
+                await self._saga.advance(intent, lease=item.lease)
+        else:
+            motivo = Cerrada(estado).motivo
+            await self._saga.intend(pedido, pedido.rechazado(motivo, ahora), motivo, lease=item.lease)
+
+    async def _postpone(self, item: Leased, pedido: Pedido, fault: Exception | None) -> None:
+        """Backs off exponentially. If even that cannot be written, the lease runs out by itself."""
+        attempts = item.attempts + 1
+        wait = timedelta(seconds=min(self._backoff_seconds, 2.0 ** min(attempts, 16)))
+        log.warning("pedido_aplazado", pedido_id=str(pedido.id), fase=pedido.fase, intentos=attempts, reason=str(fault))
+        try:
+            async with self._database.transaction() as connection:
+                await self._repository.reprogramar(
+                    connection, pedido, self._clock.now() + wait, lease=item.lease, attempts=attempts
+                )
+        except DatabaseUnavailable:
+            log.warning("pedido_no_aplazado", pedido_id=str(pedido.id))

@@ -1,0 +1,167 @@
+"""HTTP ↔ use cases of pedidos."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query, Request, Response
+from pydantic import AwareDatetime
+
+from comanda.common.conditional import IfMatch, etag, not_modified
+from comanda.common.idempotency import Answer, IdempotencyKeyHeader, key_of
+from comanda.common.pagination import PageQuery, Pagina, page_body
+from comanda.common.problems import (
+    ClaveReutilizada,
+    NoEncontrado,
+    PeticionEnCurso,
+    Problem,
+    RespuestaInvalida,
+    VersionObsoleta,
+    describe,
+)
+from comanda.common.requests import Line, router
+from comanda.common.security import allow
+from comanda.common.tokens import Principal
+from comanda.pedidos.domain import (
+    DemasiadosPendientes,
+    Estado,
+    ExistenciasInsuficientes,
+    Pedido,
+    PedidoCancelado,
+    ProductoNoDisponible,
+    ReservaExpirada,
+    TotalDistinto,
+    TransicionInvalida,
+)
+from comanda.pedidos.schemas import Cancelacion, PedidoDocumento, PedidoNuevo, TransicionDocumento
+from comanda.pedidos.service import Pedidos
+
+ALL_ORDERS = "pedidos:leer"
+MANAGE = "pedidos:gestionar"
+PATH = "/pedidos"
+
+routes = router(prefix=PATH, tags=["pedidos"])
+
+Comprador = Annotated[Principal, allow("pedidos:crear")]
+Lector = Annotated[Principal, allow("pedidos:propios", ALL_ORDERS)]
+Cancelador = Annotated[Principal, allow("pedidos:propios", MANAGE)]
+Gestor = Annotated[Principal, allow(MANAGE)]
+
+
+async def _pedidos(request: Request) -> Pedidos:
+    pedidos: Pedidos = request.app.state.service
+    return pedidos
+
+
+Servicio = Annotated[Pedidos, Depends(_pedidos)]
+
+
+class WireRender:
+    """The outcomes of placing an order as HTTP answers."""
+
+    def placed(self, pedido: Pedido) -> Answer:
+        headers = {"Location": f"{PATH}/{pedido.id}", "ETag": etag(pedido.version)}
+        return Answer(201, PedidoDocumento.de(pedido).model_dump_json(), headers)
+
+    def refused(self, problem: Problem) -> Answer:
+        return Answer.of_problem(problem, PATH)
+
+
+@routes.post(
+    "",
+    status_code=201,
+    response_model=PedidoDocumento,
+    responses=describe(
+        ProductoNoDisponible,
+        TotalDistinto,
+        ExistenciasInsuficientes,
+        PedidoCancelado,
+        DemasiadosPendientes,
+        RespuestaInvalida,
+        ClaveReutilizada,
+        PeticionEnCurso,
+    ),
+    summary="Place an order and hold its stock",
+)
+async def crear(
+    datos: PedidoNuevo,
+    servicio: Servicio,
+    request: Request,
+    caller: Comprador,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Response:
+    answer, replayed = await servicio.crear(
+        caller.subject,
+        datos.dominio(),
+        total_esperado=datos.total_esperado,
+        key=await key_of(request, idempotency_key, caller, f"POST {PATH}"),
+        render=WireRender(),
+    )
+    return answer.response(replayed=replayed)
+
+
+@routes.get("", summary="Orders, the newest first")
+async def listar(
+    servicio: Servicio,
+    page: PageQuery,
+    request: Request,
+    response: Response,
+    caller: Lector,
+    estado: Estado | None = None,
+    desde: Annotated[AwareDatetime | None, Query(description="creados en este momento o después")] = None,
+    hasta: Annotated[AwareDatetime | None, Query(description="creados antes de este momento")] = None,
+    cliente_id: Annotated[Line | None, Query(max_length=200)] = None,
+) -> Pagina[PedidoDocumento]:
+    clients = [client for client in (_only_of(caller, ALL_ORDERS), cliente_id) if client is not None]
+    found = await servicio.listar(page, cliente_ids=clients, estado=estado, desde=desde, hasta=hasta)
+    return page_body(found.map(PedidoDocumento.de), request, response)
+
+
+@routes.get("/{pedido_id}", response_model=PedidoDocumento, responses=describe(NoEncontrado), summary="Read an order")
+async def consultar(pedido_id: UUID, servicio: Servicio, request: Request, response: Response, caller: Lector) -> Any:
+    pedido = await servicio.consultar(pedido_id, _only_of(caller, ALL_ORDERS))
+    return not_modified(request, etag(pedido.version)) or _document(pedido, response)
+
+
+@routes.get("/{pedido_id}/historial", responses=describe(NoEncontrado), summary="What happened to an order")
+async def historial(pedido_id: UUID, servicio: Servicio, caller: Lector) -> list[TransicionDocumento]:
+    transiciones = await servicio.historial(pedido_id, _only_of(caller, ALL_ORDERS))
+    return [TransicionDocumento.de_transicion(transicion) for transicion in transiciones]
+
+
+@routes.post(
+    "/{pedido_id}/completar",
+    responses=describe(NoEncontrado, VersionObsoleta, TransicionInvalida, ReservaExpirada, RespuestaInvalida),
+    summary="Let the held stock be sold",
+)
+async def completar(
+    pedido_id: UUID, servicio: Servicio, if_match: IfMatch, response: Response, _: Gestor
+) -> PedidoDocumento:
+    return _document(await servicio.completar(pedido_id, if_match), response)
+
+
+@routes.post(
+    "/{pedido_id}/cancelar",
+    responses=describe(NoEncontrado, VersionObsoleta, TransicionInvalida, RespuestaInvalida),
+    summary="Give the held stock back",
+)
+async def cancelar(
+    pedido_id: UUID,
+    servicio: Servicio,
+    if_match: IfMatch,
+    response: Response,
+    caller: Cancelador,
+    datos: Cancelacion | None = None,
+) -> PedidoDocumento:
+    motivo = (datos.motivo if datos else None) or "cancelado"
+    pedido = await servicio.cancelar(pedido_id, _only_of(caller, MANAGE), motivo, if_match)
+    return _document(pedido, response)
+
+
+def _only_of(caller: Principal, scope_for_all: str) -> str | None:
+    """Whose orders the caller may touch: only its own, unless it has that scope (None)."""
+    return None if caller.has(scope_for_all) else caller.subject
+
+
+def _document(pedido: Pedido, response: Response) -> PedidoDocumento:
+    response.headers["ETag"] = etag(pedido.version)
+    return PedidoDocumento.de(pedido)

@@ -1,0 +1,297 @@
+"""Use cases of pedidos."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from comanda.common.clock import Clock, uuid7_time
+from comanda.common.conditional import Precondition
+from comanda.common.database import Database, DatabaseUnavailable
+from comanda.common.idempotency import Answer, Key, Keys, running
+from comanda.common.money import to_text
+from comanda.common.pagination import Page, PageRequest
+from comanda.common.problems import (
+    NoEncontrado,
+    PeticionEnCurso,
+    Problem,
+    RespuestaInvalida,
+    ServicioNoDisponible,
+    ServicioSaturado,
+)
+from comanda.pedidos.domain import (
+    EXPIRADO,
+    RESERVA_CERRADA,
+    DemasiadosPendientes,
+    Estado,
+    ExistenciasInsuficientes,
+    Fase,
+    Insuficientes,
+    Linea,
+    LineaPedida,
+    Pedido,
+    PedidoCancelado,
+    Productos,
+    ReservaExpirada,
+    TotalDistinto,
+    Transicion,
+    TransicionInvalida,
+    Veredicto,
+    preparar_lineas,
+)
+from comanda.pedidos.repository import Repository
+from comanda.pedidos.saga import Saga
+
+MAX_STEPS = 4
+"""Transitions one request makes at most; an order has no longer way to a final phase."""
+
+_NO_VERDICT = (ServicioNoDisponible, ServicioSaturado, RespuestaInvalida)
+
+
+class Render(Protocol):
+    """How the outcomes of placing an order look on the wire."""
+
+    def placed(self, pedido: Pedido) -> Answer: ...
+    def refused(self, problem: Problem) -> Answer: ...
+
+
+class Pedidos:
+    """Orders: placed once, completed or cancelled once, whatever happens in between."""
+
+    def __init__(
+        self,
+        database: Database,
+        repository: Repository,
+        keys: Keys,
+        saga: Saga,
+        productos: Productos,
+        clock: Clock,
+        *,
+        lease_seconds: float,
+        max_open_orders: int,
+        max_open_units: int,
+    ) -> None:
+        self._database = database
+        self._repository = repository
+        self._keys = keys
+        self._saga = saga
+        self._productos = productos
+        self._clock = clock
+        self._lease = timedelta(seconds=lease_seconds)
+        self._max_open_orders = max_open_orders
+        self._max_open_units = max_open_units
+
+    async def crear(
+        self,
+        cliente_id: str,
+        pedidas: Sequence[LineaPedida],
+        *,
+        total_esperado: int | None,
+        key: Key | None,
+        render: Render,
+    ) -> tuple[Answer, bool]:
+        """Places an order and holds its stock; returns the answer and whether it was given before.
+
+        Raises:
+            ProductoNoDisponible, TotalDistinto, DemasiadosPendientes: nothing is recorded.
+            ClaveReutilizada, PeticionEnCurso, PedidoCancelado: about the key's first request.
+            ServicioNoDisponible, ServicioSaturado, RespuestaInvalida: of productos, nothing is recorded; of
+                inventario, the order stands as SOLICITADO and the same key resumes it.
+        """
+        if key and (answer := await self._resume(key, render)):
+            return answer
+        fichas = await self._productos.fichas([pedida.producto_id for pedida in pedidas])
+        pedido = self._solicitar(cliente_id, preparar_lineas(pedidas, fichas), fichas[pedidas[0].producto_id].moneda)
+        if total_esperado is not None and total_esperado != pedido.total_centimos:
+            raise TotalDistinto(total=to_text(pedido.total_centimos))
+        until = self._clock.now() + self._lease
+        if not await self._record(pedido, key, until):
+            taken = await self._resume(key, render) if key else None
+            if taken is None:
+                raise PeticionEnCurso(headers={"Retry-After": "1"})
+            return taken
+        return await self._reserve(pedido, key, until, render)
+
+    async def consultar(self, pedido_id: UUID, cliente_id: str | None) -> Pedido:
+        """Args: cliente_id: only if it is that client's. Raises `NoEncontrado`."""
+        async with self._database.read() as connection:
+            pedido = await self._repository.leer(connection, pedido_id)
+        if pedido is None or cliente_id not in (None, pedido.cliente_id):
+            raise NoEncontrado
+        return pedido
+
+    async def historial(self, pedido_id: UUID, cliente_id: str | None) -> list[Transicion]:
+        """Raises `NoEncontrado`."""
+        await self.consultar(pedido_id, cliente_id)
+        async with self._database.read() as connection:
+            return await self._repository.historial(connection, pedido_id)
+
+    async def listar(
+        self,
+        page: PageRequest,
+        *,
+        cliente_ids: Sequence[str],
+        estado: Estado | None,
+        desde: datetime | None,
+        hasta: datetime | None,
+    ) -> Page[Pedido]:
+        async with self._database.read() as connection:
+            return await self._repository.listar(
+                connection, page, cliente_ids=cliente_ids, estado=estado, desde=desde, hasta=hasta
+            )
+
+    async def completar(self, pedido_id: UUID, precondition: Precondition) -> Pedido:
+        """Lets the held stock be sold.
+
+        Raises:
+            NoEncontrado, VersionObsoleta, TransicionInvalida, ReservaExpirada.
+            ServicioNoDisponible, ServicioSaturado, RespuestaInvalida: the intent stands; recovery finishes it.
+        """
+        pedido = await self.consultar(pedido_id, None)
+        precondition.check(pedido.version)
+        for _ in range(MAX_STEPS):
+            if pedido.fase is Fase.COMPLETADO:
+                return pedido
+            if pedido.fase is Fase.CANCELADO and pedido.motivo in (EXPIRADO, RESERVA_CERRADA):
+                raise ReservaExpirada
+            if pedido.fase is Fase.COMPLETANDO:
+                pedido = await self._finish(pedido)
+            else:
+                pedido = await self._saga.intend(pedido, pedido.completar(self._clock.now()), "completar")
+        raise TransicionInvalida(pedido)
+
+    async def cancelar(
+        self, pedido_id: UUID, cliente_id: str | None, motivo: str, precondition: Precondition
+    ) -> Pedido:
+        """Gives the held stock back.
+
+        Raises:
+            NoEncontrado, VersionObsoleta, TransicionInvalida.
+            ServicioNoDisponible, ServicioSaturado, RespuestaInvalida: the intent stands; recovery finishes it.
+        """
+        pedido = await self.consultar(pedido_id, cliente_id)
+        precondition.check(pedido.version)
+        for _ in range(MAX_STEPS):
+            if pedido.fase is Fase.CANCELADO:
+                return pedido
+            if pedido.fase is Fase.CANCELANDO:
+                pedido = await self._finish(pedido)
+            else:
+                pedido = await self._saga.intend(pedido, pedido.cancelar(motivo, self._clock.now()), "cancelar")
+        raise TransicionInvalida(pedido)
+
+    def _solicitar(self, cliente_id: str, lineas: tuple[Linea, ...], moneda: str) -> Pedido:
+        pedido_id = self._clock.new_id()
+        ahora = uuid7_time(pedido_id) or self._clock.now()  # so that the order of ids is the order of times
+        return Pedido(pedido_id, cliente_id, Fase.SOLICITADO, 1, lineas, moneda, None, None, ahora, ahora)
+
+    async def _record(self, pedido: Pedido, key: Key | None, until: datetime) -> bool:
+        """Commits the new order with its key. False: the key has been taken meanwhile.
+
+        Raises:
+            DemasiadosPendientes.
+        """
+        async with self._database.transaction() as connection:
+            now = self._clock.now()
+            if key and not await self._keys.claim(connection, key, now=now, resource_id=pedido.id, until=until):
+                return False
+            await self._check_caps(connection, pedido)
+            when = self._saga.next_attempt_at(pedido)
+            await self._repository.insertar(connection, pedido, "pedido recibido", when)
+        return True
+
+    async def _check_caps(self, connection: AsyncConnection, pedido: Pedido) -> None:
+        if not (self._max_open_orders or self._max_open_units):
+            return
+        await self._repository.bloquear_cliente(connection, pedido.cliente_id)
+        orders, units = await self._repository.abiertos(connection, pedido.cliente_id)
+        too_many_orders = self._max_open_orders and orders + 1 > self._max_open_orders
+        too_many_units = self._max_open_units and units + pedido.unidades > self._max_open_units
+        if too_many_orders or too_many_units:
+            raise DemasiadosPendientes(headers={"Retry-After": "60"})
+
+    async def _reserve(self, pedido: Pedido, key: Key | None, until: datetime, render: Render) -> tuple[Answer, bool]:
+        """The first step of the saga. Its answer is bound to the key in the transaction of the verdict."""
+
+        async def settle(connection: AsyncConnection, despues: Pedido, veredicto: Veredicto) -> None:
+            if key:
+                await self._keys.settle(connection, key, _answer(despues, veredicto, render))
+
+        try:
+            despues, veredicto = await self._saga.advance(pedido, also=settle)
+        except BaseException as error:
+            if isinstance(error, _NO_VERDICT):
+                error.extras["pedido_id"] = str(pedido.id)
+            if key:
+                await self._release(key, until)
+            raise
+        if veredicto is None:
+            return await self._from_row(despues, key, render)
+        return _answer(despues, veredicto, render), False
+
+    async def _resume(self, key: Key, render: Render) -> tuple[Answer, bool] | None:
+        """What the key's first request leads to; None when there was none.
+
+        Raises:
+            ClaveReutilizada, PeticionEnCurso, PedidoCancelado, and what `_reserve` raises.
+        """
+        now = self._clock.now()
+        until = now + self._lease
+        async with self._database.transaction() as connection:
+            record = await self._keys.find(connection, key)
+            if record is None or record.resource_id is None:
+                return None
+            if record.answer is not None:
+                return record.answer, True
+            if refusal := running(record, now):
+                raise refusal
+            pedido = await self._repository.leer(connection, record.resource_id)
+            if pedido is None:
+                return None
+            if pedido.fase is Fase.SOLICITADO:
+                if not await self._keys.renew(connection, key, now=now, until=until):
+                    raise PeticionEnCurso(headers={"Retry-After": "1"})
+                await self._repository.reprogramar(connection, pedido, self._saga.next_attempt_at(pedido))
+        if pedido.fase is Fase.SOLICITADO:
+            return await self._reserve(pedido, key, until, render)
+        return await self._from_row(pedido, key, render)
+
+    async def _from_row(self, pedido: Pedido, key: Key | None, render: Render) -> tuple[Answer, bool]:
+        """The answer of a request whose order somebody else has moved on.
+
+        Raises:
+            PedidoCancelado.
+        """
+        if key:
+            async with self._database.read() as connection:
+                record = await self._keys.find(connection, key)
+            if record and record.answer:
+                return record.answer, True
+        if pedido.fase in (Fase.CANCELANDO, Fase.CANCELADO):
+            raise PedidoCancelado(pedido)
+        return render.placed(pedido), False
+
+    async def _finish(self, pedido: Pedido) -> Pedido:
+        try:
+            pedido, _ = await self._saga.advance(pedido)
+        except BaseException:
+            with suppress(DatabaseUnavailable):
+                await self._saga.hasten(pedido)
+            raise
+        return pedido
+
+    async def _release(self, key: Key, until: datetime) -> None:
+        with suppress(DatabaseUnavailable):  # then the lease runs out by itself
+            async with self._database.transaction() as connection:
+                await self._keys.release(connection, key, until)
+
+
+def _answer(pedido: Pedido, veredicto: Veredicto, render: Render) -> Answer:
+    if isinstance(veredicto, Insuficientes):
+        return render.refused(ExistenciasInsuficientes(faltantes=veredicto.faltantes, pedido_id=str(pedido.id)))
+    if pedido.fase is Fase.CANCELADO:
+        return render.refused(PedidoCancelado(pedido))
+    return render.placed(pedido)

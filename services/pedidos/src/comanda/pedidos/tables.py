@@ -1,0 +1,52 @@
+"""The schema of pedidos."""
+
+import sqlalchemy as sa
+
+from comanda.common.database import UtcDateTime
+from comanda.common.idempotency import keys_table
+
+metadata = sa.MetaData()
+
+OPEN = sa.text("fase NOT IN ('COMPLETADO', 'CANCELADO')")
+"""The orders that are not final. Written out, so that both databases recognise their partial indexes."""
+
+CANCELLED = sa.text("fase = 'CANCELADO'")
+
+pedidos = sa.Table(
+    "pedidos",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("cliente_id", sa.String(200), nullable=False),
+    sa.Column("fase", sa.String(12), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("lineas", sa.JSON, nullable=False),  # a copy that never changes and is only read whole
+    sa.Column("unidades", sa.BigInteger, nullable=False),
+    sa.Column("moneda", sa.String(3), nullable=False),
+    sa.Column("motivo", sa.Text),
+    sa.Column("reserva_expira_en", UtcDateTime),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("actualizado_en", UtcDateTime, nullable=False),
+    # Recovery: when to look at the order next, how often it was tried, and who works on it until when.
+    sa.Column("next_attempt_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("lease", sa.Integer, nullable=False, default=0),
+    sa.Column("leased_until", UtcDateTime),
+    sa.Index("ix_pedidos_cliente_id", "cliente_id", "id"),
+    sa.Index("ix_pedidos_abiertos", "id", sqlite_where=OPEN, postgresql_where=OPEN),
+    sa.Index("ix_pedidos_abiertos_cliente_id", "cliente_id", sqlite_where=OPEN, postgresql_where=OPEN),
+    sa.Index("ix_pedidos_next_attempt_at", "next_attempt_at", sqlite_where=OPEN, postgresql_where=OPEN),
+    sa.Index("ix_pedidos_cancelados", "id", sqlite_where=CANCELLED, postgresql_where=CANCELLED),
+)
+
+historial = sa.Table(
+    "historial",
+    metadata,
+    sa.Column("pedido_id", sa.Uuid, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("en", UtcDateTime, nullable=False),
+    sa.Column("de", sa.String(12)),
+    sa.Column("a", sa.String(12), nullable=False),
+    sa.Column("causa", sa.Text, nullable=False),
+)
+
+idempotency_keys = keys_table(metadata)
