@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import ssl
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -15,7 +13,8 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from .clock import Clock
+from comanda.common.clock import Clock
+from comanda.common.files import write_if_changed
 
 MAX_BYTES = 65_536
 MAX_KEYS = 20
@@ -298,37 +297,3 @@ def _read_bounded(path: Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise InvalidKeySet(f"larger than {MAX_BYTES} bytes")
     return content
-
-
-def write_if_changed(path: Path, content: bytes, mode: int) -> None:
-    """Replaces the file in one step, so that a reader sees the old content or the new; leaves an equal one alone.
-
-    Raises:
-        OSError: if the folder does not take the file.
-    """
-    try:
-        if path.read_bytes() == content:
-            return
-    except FileNotFoundError:
-        pass
-    temporary = temporary_file(path, content, mode)
-    try:
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def temporary_file(path: Path, content: bytes, mode: int) -> Path:
-    """A new file of its own beside `path`, on disk with that content and mode, to be renamed or linked to it."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
