@@ -72,6 +72,7 @@ def create_app(wiring: Wiring) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan(wiring),
     )
     app.state.wiring = wiring
@@ -154,7 +155,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return error.response(request.scope["path"])
     status = getattr(error, "status_code", 500)
     if status == 405:
-        return MetodoNoPermitido(headers={"Allow": _allowed(request)}).response(request.scope["path"])
+        allow = (getattr(error, "headers", None) or {}).get("Allow", "")
+        return MetodoNoPermitido(headers={"Allow": _allowed(request, allow)}).response(request.scope["path"])
     if status == 404:
         return NoEncontrado("No existe esta ruta.").response(request.scope["path"])
     if status == 400:
@@ -162,13 +164,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     raise error  # nobody else raises HTTPException here: a bug, answered with a 500 and logged
 
 
-def _allowed(request: Request) -> str:
-    """Every method of the path; Starlette's own list stops at the first route."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return ", ".join(sorted(methods))
+def _allowed(request: Request, first: str) -> str:
+    """Every method of the path; Starlette's own list stops at the first route that has it."""
+    routes = [route for router in request.app.state.wiring.routers for route in router.routes]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({first}.union(*(getattr(route, "methods", ()) for route in matching))))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -46,10 +46,13 @@ class SystemClock:
 
 
 def uuid7_time(identifier: UUID) -> datetime | None:
-    """The creation time that a UUIDv7 carries, to the millisecond; None for any other UUID."""
+    """The creation time that a UUIDv7 carries, to the millisecond; None for any other UUID, and after the year 9999."""
     if identifier.version != 7:
         return None
-    return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
+    try:
+        return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
+    except ValueError:
+        return None
 
 
 def uuid7_floor(moment: datetime) -> UUID:

@@ -24,9 +24,10 @@ REQUEST_LIMITS = {"statement_timeout": "10s", "idle_in_transaction_session_timeo
 MIGRATION_LIMITS = {"lock_timeout": "10s"}
 """A migration may work for long, but must not wait for long: every request would queue behind its lock."""
 
-_PASSING_FAULTS = ("08", "25P03", "25006", "40", "53", "55P03", "57", "58")
+_PASSING_FAULTS = ("08", "25P03", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
 """SQLSTATE classes of PostgreSQL under which the same statement may succeed later (appendix A of its manual):
-connection, idle timeout, read-only (a failover), rollback, resources, lock timeout, operator intervention, I/O."""
+connection, idle timeout, read-only (a failover), login, no such database, rollback, resources, lock timeout, operator
+intervention, I/O."""
 
 
 class DatabaseUnavailable(Exception):

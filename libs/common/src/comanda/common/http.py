@@ -124,8 +124,8 @@ class Neighbour:
         """Sends a request, again if the network fails, and returns the answer if its status is `expected`.
 
         Raises:
-            ServicioNoDisponible: the neighbour cannot be reached, its circuit is open, or it says 429 or 503.
-            PoolExhausted: none of our connections became free in time.
+            ServicioNoDisponible: the neighbour cannot be reached, its circuit is open, it says 429 or 503, or none of
+                our connections became free in time.
             RespuestaInvalida: any other status.
         """
         content = None if json is None else dumps(json, separators=(",", ":"), allow_nan=False).encode()
@@ -136,7 +136,7 @@ class Neighbour:
             answer = refusal.answer
         except CircuitOpen as error:
             raise ServicioNoDisponible(self.name, error.retry_after_seconds) from error
-        except httpx2.RequestError as error:
+        except (httpx2.RequestError, PoolExhausted) as error:
             raise ServicioNoDisponible(self.name, self.circuit.retry_after_seconds) from error
         if answer.status in expected:
             return answer

@@ -15,6 +15,7 @@ WITH_BODY = (
     problems.CuerpoDemasiadoGrande,
     problems.TipoNoAdmitido,
 )
+WITH_FORM = (problems.PeticionIlegible,)
 WITH_TOKEN = (problems.NoAutenticado, problems.NoAutorizado)
 
 
@@ -45,6 +46,8 @@ def _complete(operation: dict[str, Any]) -> None:
         _add(responses, WITH_INPUT)
     if "requestBody" in operation:
         _add(responses, WITH_BODY)
+        if "multipart/form-data" in str(operation["requestBody"]) or "form-urlencoded" in str(operation["requestBody"]):
+            _add(responses, WITH_FORM)
     if "security" in operation:
         _add(responses, WITH_TOKEN)
 

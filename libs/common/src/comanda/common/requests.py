@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,10 +44,12 @@ def _line(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_printable)]
+Text = Annotated[
+    str, AfterValidator(_printable), Field(json_schema_extra={"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"})
+]
 """Text of several lines. NUL and other control characters are refused: PostgreSQL could not hold them."""
 
-Line = Annotated[str, AfterValidator(_line)]
+Line = Annotated[str, AfterValidator(_line), Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f]*$"})]
 """Text of one line."""
 
 

@@ -18,7 +18,6 @@ from httpx2 import RequestError
 from prometheus_client import Counter, Gauge
 
 from comanda.common.clock import Clock
-from comanda.common.problems import ServicioSaturado
 from comanda.common.settings import ServiceSettings
 
 T = TypeVar("T")
@@ -54,7 +53,7 @@ class CircuitOpen(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-class PoolExhausted(ServicioSaturado):
+class PoolExhausted(Exception):
     """Our own connections to a neighbour are all in use and none became free in time; that says nothing of it."""
 
 
@@ -134,8 +133,7 @@ class Circuit:
         try:
             result = await self._round(attempt, slot, admitted)
         except (RequestError, HTTPException) as error:
-            if not isinstance(error, PoolExhausted):
-                self._settle(admitted, error)
+            self._settle(admitted, error)
             raise
         else:
             self._settle(admitted, None)

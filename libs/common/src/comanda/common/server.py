@@ -21,7 +21,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep an idle connection, so that a request never meets one that is just being closed."""
 
 
-def main(package: str, settings_class: type[ServiceSettings]) -> None:
+def serve(package: str, settings_class: type[ServiceSettings]) -> None:
     """Runs the service of `package` (its `app.py` has a `build()`) until SIGTERM or SIGINT.
 
     Running requests then get `shutdown_seconds` to finish. Exits 1 with one line when a setting is wrong or the port

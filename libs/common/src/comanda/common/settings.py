@@ -97,6 +97,20 @@ class ServiceSettings(BaseSettings):
         return f"{cls.model_config.get('env_prefix')}{field}".upper()
 
 
+class CallerSettings(ServiceSettings):
+    """What a service that calls others can be told besides."""
+
+    signing_key: str = Field(
+        "", description="file with the key that signs calls to neighbours; default: in COMANDA_DATA, made if absent"
+    )
+
+    @model_validator(mode="after")
+    def _own_key_in_production(self) -> Self:
+        if self.production and not self.signing_key:
+            raise ValueError(f"{self.variable('signing_key')}: en producción hace falta una clave propia")
+        return self
+
+
 class InvalidSettings(Exception):
     """The environment holds a value that the service cannot start with; the message names each variable."""
 

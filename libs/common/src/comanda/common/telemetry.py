@@ -45,7 +45,9 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         lambda _logger, _method, event: {"servicio": service, **event},
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    # Plain: what rich makes of a traceback takes seconds and shows the values of variables, secrets among them.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: Any = console if as_text else structlog.processors.JSONRenderer()
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer] if not as_text else [*shared, renderer],

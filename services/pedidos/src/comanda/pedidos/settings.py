@@ -5,19 +5,16 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from comanda.common.settings import Seconds, ServiceSettings, default_database
+from comanda.common.settings import CallerSettings, Seconds, default_database
 
 
-class Settings(ServiceSettings):
+class Settings(CallerSettings):
     model_config = SettingsConfigDict(env_prefix="PEDIDOS_")
 
     port: int = Field(8003, ge=0, le=65535, description="port to listen on")
     database_url: str = Field(default_factory=default_database("pedidos"), description="where the orders are kept")
     productos_url: str = Field("http://127.0.0.1:8001", description="address of productos")
     inventario_url: str = Field("http://127.0.0.1:8002", description="address of inventario")
-    signing_key: str = Field(
-        "", description="file with the key that signs calls; default: in COMANDA_DATA, made if absent"
-    )
     abandon_seconds: Seconds = Field(300, description="an order that could not reserve is cancelled after this time")
     max_open_orders: int = Field(0, ge=0, description="PENDIENTE orders of one client; 0: no limit (not in production)")
     max_open_units: int = Field(0, ge=0, description="units in those orders; 0: no limit (not in production)")

@@ -1,7 +1,12 @@
 """`python -m comanda.productos`."""
 
-from comanda.common.server import main
+from comanda.common.server import serve
 from comanda.productos.settings import Settings
 
+
+def main() -> None:
+    serve("comanda.productos", Settings)
+
+
 if __name__ == "__main__":
-    main("comanda.productos", Settings)
+    main()

@@ -1,0 +1,244 @@
+"""Transactions on both databases, and every way in which a database can be away."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from comanda.common.clock import SystemClock
+from comanda.common.database import Database, DatabaseUnavailable, UtcDateTime
+from comanda.common.testing import Databases, PostgresServer
+
+metadata = sa.MetaData()
+parents = sa.Table("parents", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", UtcDateTime))
+children = sa.Table("children", metadata, sa.Column("parent", sa.ForeignKey("parents.id"), primary_key=True))
+NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+async def made(url: str, **options: Any) -> Database:
+    database = Database(url, clock=SystemClock(), **options)
+    async with database.transaction() as connection:
+        await connection.run_sync(metadata.create_all)
+    return database
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    database = await made(await databases.new())
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+async def postgres(postgres_databases: Databases) -> AsyncIterator[Database]:
+    database = await made(await postgres_databases.new(), pool_size=2)
+    yield database
+    await database.aclose()
+
+
+async def count(database: Database) -> int:
+    async with database.read() as connection:
+        return int((await connection.execute(sa.select(sa.func.count()).select_from(parents))).scalar_one())
+
+
+async def add(database: Database, number: int = 1) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(sa.insert(parents).values(id=number))
+
+
+class TestTransaction:
+    async def test_commits(self, database: Database) -> None:
+        await add(database)
+        assert await count(database) == 1
+
+    async def test_rolls_back(self, database: Database) -> None:
+        with suppress(KeyError):
+            async with database.transaction() as connection:
+                await connection.execute(sa.insert(parents).values(id=1))
+                raise KeyError
+        assert await count(database) == 0
+
+    async def test_rolls_back_when_cancelled(self, database: Database) -> None:
+        written = asyncio.Event()
+
+        async def write() -> None:
+            async with database.transaction() as connection:
+                await connection.execute(sa.insert(parents).values(id=1))
+                written.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(write())
+        await written.wait()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert await count(database) == 0
+        await add(database)
+
+    async def test_many_writers_at_once(self, database: Database) -> None:
+        await asyncio.gather(*(add(database, number) for number in range(30)))
+        assert await count(database) == 30
+
+    async def test_constraint_violation_passes(self, database: Database) -> None:
+        await add(database)
+        with pytest.raises(sa.exc.IntegrityError):
+            await add(database)
+        with pytest.raises(sa.exc.IntegrityError):
+            async with database.transaction() as connection:
+                await connection.execute(sa.insert(children).values(parent=99))
+
+    async def test_nobody_reads_what_is_not_committed(self, database: Database) -> None:
+        async with database.transaction() as connection:
+            await connection.execute(sa.insert(parents).values(id=1))
+            assert await count(database) == 0
+
+    async def test_insert_that_knows_conflicts(self, database: Database) -> None:
+        await add(database)
+        async with database.transaction() as connection:
+            await connection.execute(database.insert(parents).values(id=1).on_conflict_do_nothing())
+            update = database.insert(parents).values(id=1, at=NOON)
+            await connection.execute(update.on_conflict_do_update(index_elements=["id"], set_={"at": NOON}))
+        assert await count(database) == 1
+
+    async def test_a_wrong_statement_is_no_absence(self, database: Database) -> None:
+        with pytest.raises((sa.exc.ProgrammingError, DatabaseUnavailable)):
+            async with database.transaction() as connection:
+                await connection.execute(sa.text("SELECT nothing FROM nowhere"))
+        await database.ping()
+
+
+class TestUtcDateTime:
+    @pytest.mark.parametrize(
+        "moment",
+        [
+            NOON,
+            NOON.astimezone(timezone(timedelta(hours=-3))),
+            datetime(1970, 1, 1, tzinfo=UTC),
+            datetime(9999, 12, 31, tzinfo=UTC),
+        ],
+    )
+    async def test_round_trip(self, database: Database, moment: datetime) -> None:
+        async with database.transaction() as connection:
+            await connection.execute(sa.insert(parents).values(id=1, at=moment))
+            read = (await connection.execute(sa.select(parents.c.at))).scalar_one()
+            assert (read, read.utcoffset()) == (moment, timedelta())
+            found = sa.select(parents.c.id).where(parents.c.at <= moment, parents.c.at >= moment)
+            assert (await connection.execute(found)).scalar_one() == 1
+
+    async def test_none(self, database: Database) -> None:
+        await add(database)
+        async with database.read() as connection:
+            assert (await connection.execute(sa.select(parents.c.at))).scalar_one() is None
+
+    async def test_sorts_by_time(self, database: Database) -> None:
+        moments = [NOON + timedelta(microseconds=step) for step in (0, 1, 10**6, 999_999, -NOON.microsecond)]
+        async with database.transaction() as connection:
+            await connection.execute(sa.insert(parents), [{"id": n, "at": at} for n, at in enumerate(moments)])
+            read = (await connection.execute(sa.select(parents.c.at).order_by(parents.c.at))).scalars().all()
+        assert list(read) == sorted(moments)
+
+
+class TestPostgresql:
+    async def test_connection_killed(self, postgres: Database) -> None:
+        async def kill_others() -> None:
+            async with postgres.transaction() as connection:
+                query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                await connection.execute(sa.text(f"{query} AND pid <> pg_backend_pid()"))
+
+        async def write() -> None:
+            async with postgres.transaction() as connection:
+                await connection.execute(sa.insert(parents).values(id=1))
+                await kill_others()
+                await connection.execute(sa.insert(parents).values(id=2))
+
+        with pytest.raises(DatabaseUnavailable):
+            await write()
+        await self.works_again(postgres)
+        assert await count(postgres) == 0
+
+    @staticmethod
+    async def works_again(database: Database) -> None:
+        """Each connection of the pool may fail once; then all is well."""
+        for _ in range(10):
+            with suppress(DatabaseUnavailable):
+                await database.ping()
+                return
+        await database.ping()
+
+    async def test_every_connection_taken(self, postgres: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(postgres.engine.pool, "_timeout", 0.05)
+        async with postgres.read(), postgres.read():
+            with pytest.raises(DatabaseUnavailable):
+                await postgres.ping()
+        await postgres.ping()
+
+    async def test_lock_held_too_long(self, postgres: Database) -> None:
+        async def lock() -> None:
+            async with postgres.transaction() as connection:
+                await connection.exec_driver_sql("SET LOCAL statement_timeout = '20ms'")
+                await connection.execute(sa.select(parents).with_for_update())
+
+        await add(postgres)
+        async with postgres.transaction() as holder:
+            await holder.execute(sa.select(parents).with_for_update())
+            with pytest.raises(DatabaseUnavailable):
+                await lock()
+
+    async def test_migrations_have_no_statement_limit_but_a_lock_limit(self, postgres: Database) -> None:
+        limits = {}
+        for name, scope in (("transaction", postgres.transaction()), ("migration", postgres.migration())):
+            async with scope as connection:
+                for setting in ("statement_timeout", "lock_timeout"):
+                    value = (await connection.exec_driver_sql(f"SHOW {setting}")).scalar_one()
+                    limits[name, setting] = value
+        assert limits == {
+            ("transaction", "statement_timeout"): "10s",
+            ("transaction", "lock_timeout"): "0",
+            ("migration", "statement_timeout"): "0",
+            ("migration", "lock_timeout"): "10s",
+        }
+
+    async def test_durable_settings(self, postgres: Database) -> None:
+        assert await postgres.durability_faults() == []
+
+    async def test_out_of_range_is_no_absence(self, postgres: Database) -> None:
+        with pytest.raises(sa.exc.DBAPIError):
+            await add(postgres, 2**40)
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[PostgresServer]:
+    server = PostgresServer("-c", "full_page_writes=off").start()
+    yield server
+    server.stop()
+
+
+class TestPostgresqlServer:
+    async def test_setting_that_loses_answers(self, own_server: PostgresServer) -> None:
+        database = Database(f"{own_server.url}/postgres", clock=SystemClock())
+        assert [fault.split()[2] for fault in await database.durability_faults()] == ["full_page_writes"]
+        await database.aclose()
+
+    async def test_killed_and_back(self, own_server: PostgresServer) -> None:
+        database = await made(f"{own_server.url}/postgres")
+        await add(database)
+        assert os.kill(own_server.pid, 0) is None
+        own_server.kill()
+        for action in (database.ping, lambda: add(database, 2)):
+            with pytest.raises(DatabaseUnavailable):
+                await action()
+        own_server.start()
+        await TestPostgresql.works_again(database)
+        await add(database, 2)
+        await database.aclose()
+
+    async def test_unknown_database_or_password(self, own_server: PostgresServer) -> None:
+        database = Database(f"{own_server.url}/nowhere", clock=SystemClock())
+        with pytest.raises(DatabaseUnavailable):
+            await database.ping()
+        await database.aclose()

@@ -1,0 +1,88 @@
+"""The wiring of auth."""
+
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+
+from comanda.auth import routes, routes_oauth
+from comanda.auth.credenciales import Credenciales
+from comanda.auth.first_admin import FirstAdmin
+from comanda.auth.keys import SigningKeys, derive, master_key
+from comanda.auth.passwords import Passwords
+from comanda.auth.refresh_tokens import RefreshTokens
+from comanda.auth.service import Auth, Cuentas
+from comanda.auth.sesiones import Sesiones
+from comanda.auth.settings import Settings
+from comanda.auth.throttling import Throttling
+from comanda.common import app as common
+from comanda.common.clock import Clock, SystemClock
+from comanda.common.database import Database
+from comanda.common.server import prepare_process
+from comanda.common.settings import load
+from comanda.common.trust import verifier
+
+NAME = "auth"
+
+
+def build() -> FastAPI:
+    """The service as its environment describes it."""
+    settings = load(Settings)
+    prepare_process(settings, NAME)
+    return create_app(settings)
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+    clock = clock or SystemClock()
+    database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
+    secret = master_key(settings)
+    keys = SigningKeys(database, secret, clock)
+    passwords = _passwords(settings)
+    auth = _auth(settings, database, clock, keys, RefreshTokens(derive(secret, "refresh tokens")), passwords)
+
+    async def on_ready() -> None:
+        await keys.load_or_create()
+        await FirstAdmin(settings, database, clock, passwords).ensure()
+
+    return common.create_app(
+        common.Wiring(
+            name=NAME,
+            description="Identities, roles and signed tokens.",
+            settings=settings,
+            clock=clock,
+            database=database,
+            migrations="comanda.auth",
+            verifier=verifier(
+                settings, NAME, clock, {"operador": (settings.operador_jwks, ["operaciones:leer"])}, users=keys
+            ),
+            routers=[routes.routes, routes_oauth.routes],
+            use_cases=auth,
+            on_ready=on_ready,
+            loops=[auth.sesiones.barrer],
+            on_close=[passwords.aclose],
+        )
+    )
+
+
+def _auth(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    keys: SigningKeys,
+    refresh_tokens: RefreshTokens,
+    passwords: Passwords,
+) -> Auth:
+    throttling = Throttling(settings, clock)
+    credenciales = Credenciales(passwords, throttling)
+    return Auth(
+        Cuentas(database, clock, passwords=passwords, throttling=throttling, credenciales=credenciales),
+        Sesiones(settings, database, clock, keys=keys, refresh_tokens=refresh_tokens, credenciales=credenciales),
+        keys,
+    )
+
+
+def _passwords(settings: Settings) -> Passwords:
+    hasher = PasswordHasher(
+        time_cost=settings.argon2_time_cost,
+        memory_cost=settings.argon2_memory_kib,
+        parallelism=settings.argon2_parallelism,
+    )
+    return Passwords(hasher, workers=settings.hash_workers, queue=settings.hash_queue)

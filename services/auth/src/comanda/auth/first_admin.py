@@ -1,0 +1,75 @@
+"""The first administrator, made at start when there is none."""
+
+import secrets
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from comanda.auth.domain import EmailEnUso, Usuario
+from comanda.auth.passwords import Passwords
+from comanda.auth.repository import Repository
+from comanda.auth.settings import Settings
+from comanda.common.app import NotReady
+from comanda.common.clock import Clock
+from comanda.common.database import Database
+from comanda.common.files import write_if_changed
+from comanda.common.settings import data_folder
+
+CREDENTIALS_FILE = "admin-credentials.txt"
+
+log = structlog.get_logger()
+
+
+class FirstAdmin:
+    def __init__(self, settings: Settings, database: Database, clock: Clock, passwords: Passwords) -> None:
+        self._settings = settings
+        self._database = database
+        self._repository = Repository(database)
+        self._clock = clock
+        self._passwords = passwords
+
+    async def ensure(self) -> None:
+        """Makes the admin that the environment names. A generated password is written to a file, never logged.
+
+        Raises:
+            NotReady: there is no admin, and none can be made of what the environment says.
+        """
+        async with self._database.read() as connection:
+            if await self._repository.hay_admin(connection):
+                return
+        given = self._settings.admin_password
+        if self._settings.production and given is None:
+            raise NotReady("there is no administrator yet: set COMANDA_ADMIN_PASSWORD (and COMANDA_ADMIN_EMAIL)")
+        password = given.get_secret_value() if given else secrets.token_urlsafe(18)
+        password_hash = await self._passwords.hash(password)
+        async with self._database.transaction() as connection:
+            await self._repository.serializar_arranque(connection)
+            if await self._repository.hay_admin(connection):
+                return  # another replica was faster
+            admin = self._admin(self._clock.new_id(), password_hash, self._clock.now())
+            try:
+                await self._repository.insertar_usuario(connection, admin)
+            except EmailEnUso:
+                raise NotReady("COMANDA_ADMIN_EMAIL belongs to a client: set another one") from None
+            if given is None:
+                self._keep(password)  # before the commit, so that no admin exists whose password nobody knows
+        log.info("first_admin_created", usuario_id=str(admin.id))
+
+    def _admin(self, usuario_id: UUID, password_hash: str, ahora: datetime) -> Usuario:
+        return Usuario(
+            id=usuario_id,
+            email=self._settings.admin_email,
+            nombre="Administrador",
+            rol="admin",
+            activo=True,
+            password_hash=password_hash,
+            version=1,
+            creado_en=ahora,
+            actualizado_en=ahora,
+        )
+
+    def _keep(self, password: str) -> None:
+        path = data_folder() / CREDENTIALS_FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_if_changed(path, f"email: {self._settings.admin_email}\npassword: {password}\n".encode(), 0o600)

@@ -1,0 +1,4 @@
+from comanda.auth.tables import metadata
+from comanda.common.migrations import run
+
+run(metadata)

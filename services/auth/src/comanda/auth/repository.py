@@ -1,0 +1,123 @@
+"""All SQL of auth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from comanda.auth.domain import EmailEnUso, Familia, Usuario, clave_de_email
+from comanda.auth.tables import claves, familias, usuarios
+from comanda.common.database import Database
+from comanda.common.pagination import Keyset, Page, PageRequest
+
+SWEEP_ROWS = 500
+"""Sessions removed in one transaction of the sweep."""
+
+_USUARIO = [usuarios.c[name] for name in Usuario.__slots__]
+_FAMILIA = [familias.c[name] for name in Familia.__slots__]
+_POR_ALTA = Keyset("alta", usuarios.c.id)  # ids are UUIDv7: in order of registration
+
+
+class Repository:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insertar_usuario(self, connection: AsyncConnection, usuario: Usuario) -> None:
+        """Raises `EmailEnUso`."""
+        try:
+            await connection.execute(sa.insert(usuarios).values(_values(usuario)))
+        except IntegrityError as error:
+            if "email_clave" in str(error.orig):
+                raise EmailEnUso from None
+            raise
+
+    async def actualizar_usuario(self, connection: AsyncConnection, usuario: Usuario) -> None:
+        await connection.execute(sa.update(usuarios).where(usuarios.c.id == usuario.id).values(_values(usuario)))
+
+    async def leer_usuario(
+        self, connection: AsyncConnection, usuario_id: UUID, *, bloquear: bool = False
+    ) -> Usuario | None:
+        query = sa.select(*_USUARIO).where(usuarios.c.id == usuario_id)
+        row = (await connection.execute(query.with_for_update() if bloquear else query)).mappings().one_or_none()
+        return Usuario(**row) if row else None
+
+    async def leer_por_email(self, connection: AsyncConnection, email: str) -> Usuario | None:
+        query = sa.select(*_USUARIO).where(usuarios.c.email_clave == clave_de_email(email))
+        row = (await connection.execute(query)).mappings().one_or_none()
+        return Usuario(**row) if row else None
+
+    async def bloquear_con_admins(self, connection: AsyncConnection, usuario_id: UUID) -> Mapping[UUID, Usuario]:
+        """Locks the user and every active admin, in order of id, so that of two removals one sees the other's."""
+        query = (
+            sa.select(*_USUARIO)
+            .where(sa.or_(usuarios.c.id == usuario_id, sa.and_(usuarios.c.rol == "admin", usuarios.c.activo)))
+            .order_by(usuarios.c.id)
+            .with_for_update()
+        )
+        rows = (await connection.execute(query)).mappings()
+        return {row["id"]: Usuario(**row) for row in rows}
+
+    async def hay_admin(self, connection: AsyncConnection) -> bool:
+        query = sa.select(sa.exists().where(usuarios.c.rol == "admin"))
+        return bool((await connection.execute(query)).scalar_one())
+
+    async def listar_usuarios(self, connection: AsyncConnection, page: PageRequest) -> Page[Usuario]:
+        rows = await _POR_ALTA.fetch(connection, sa.select(*_USUARIO), page)
+        return rows.map(lambda row: Usuario(**row))
+
+    async def insertar_familia(self, connection: AsyncConnection, familia: Familia) -> None:
+        await connection.execute(sa.insert(familias).values(asdict(familia)))
+
+    async def leer_familia(self, connection: AsyncConnection, familia_id: UUID) -> Familia | None:
+        """Locks it: of two refreshes at once, the second sees what the first made of it."""
+        query = sa.select(*_FAMILIA).where(familias.c.id == familia_id).with_for_update()
+        row = (await connection.execute(query)).mappings().one_or_none()
+        return Familia(**row) if row else None
+
+    async def actualizar_familia(self, connection: AsyncConnection, familia: Familia) -> None:
+        await connection.execute(sa.update(familias).where(familias.c.id == familia.id).values(asdict(familia)))
+
+    async def terminar_familia(self, connection: AsyncConnection, familia_id: UUID) -> bool:
+        """Whether there was one to end."""
+        return (await connection.execute(sa.delete(familias).where(familias.c.id == familia_id))).rowcount == 1
+
+    async def terminar_familias_de(
+        self, connection: AsyncConnection, usuario_id: UUID, *, salvo: UUID | None = None
+    ) -> None:
+        """Ends all sessions of a user whose row the caller has locked, but for one."""
+        statement = sa.delete(familias).where(familias.c.usuario_id == usuario_id)
+        await connection.execute(statement if salvo is None else statement.where(familias.c.id != salvo))
+
+    async def barrer_familias(self, connection: AsyncConnection, ahora: datetime) -> int:
+        """Removes at most `SWEEP_ROWS` expired sessions; returns how many. Waits for nobody who holds one."""
+        expired = (
+            sa.select(familias.c.id)
+            .where(familias.c.expira_en <= ahora)
+            .order_by(familias.c.expira_en)
+            .limit(SWEEP_ROWS)
+            .with_for_update(skip_locked=True)
+        )
+        return (await connection.execute(sa.delete(familias).where(familias.c.id.in_(expired)))).rowcount
+
+    async def serializar_arranque(self, connection: AsyncConnection) -> None:
+        """Until the transaction ends, no other replica gets past here."""
+        if self._database.dialect == "postgresql":
+            lock = sa.func.pg_advisory_xact_lock(sa.func.hashtext("comanda.auth.start"))
+            await connection.execute(sa.select(lock))
+
+    async def leer_claves(self, connection: AsyncConnection) -> Sequence[tuple[str, str]]:
+        """The `kid` and the encrypted private half of every signing key, the newest last."""
+        query = sa.select(claves.c.kid, claves.c.privada).order_by(claves.c.creada_en, claves.c.kid)
+        return [(row.kid, row.privada) for row in await connection.execute(query)]
+
+    async def insertar_clave(self, connection: AsyncConnection, kid: str, privada: str, ahora: datetime) -> None:
+        await connection.execute(sa.insert(claves).values(kid=kid, privada=privada, creada_en=ahora))
+
+
+def _values(usuario: Usuario) -> dict[str, Any]:
+    return asdict(usuario) | {"email_clave": clave_de_email(usuario.email)}

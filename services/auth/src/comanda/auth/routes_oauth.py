@@ -1,0 +1,115 @@
+"""HTTP ↔ use cases of auth: tokens (RFC 6749, 7009), their keys (RFC 7517) and where all that is (RFC 8414)."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+
+from comanda.auth.domain import (
+    ALCANCES,
+    NO_STORE,
+    AlcanceInvalido,
+    ClienteInvalido,
+    ConcesionInvalida,
+    ConcesionNoAdmitida,
+    DemasiadosIntentos,
+    SolicitudInvalida,
+)
+from comanda.auth.oauth import CLIENT_ID, describe_refusals, form, form_body, required
+from comanda.auth.routes import Origen
+from comanda.auth.schemas import ConjuntoDeClaves, Metadatos, TokenDocumento
+from comanda.auth.service import Auth
+from comanda.auth.sesiones import Sesiones
+from comanda.common.problems import describe
+from comanda.common.requests import router
+
+CACHEABLE = {"Cache-Control": "public, max-age=300"}
+
+routes = router(tags=["tokens"])
+
+Formulario = Annotated[dict[str, str], Depends(form)]
+
+
+async def _auth(request: Request) -> Auth:
+    auth: Auth = request.app.state.service
+    return auth
+
+
+async def _sesiones(request: Request) -> Sesiones:
+    sesiones: Sesiones = request.app.state.service.sesiones
+    return sesiones
+
+
+Servicio = Annotated[Sesiones, Depends(_sesiones)]
+
+
+@routes.post(
+    "/auth/token",
+    summary="Log in, or stay logged in",
+    openapi_extra=form_body(
+        ["grant_type"],
+        grant_type="`password` or `refresh_token`",
+        username="the email, for `password`",
+        password="the password, for `password`",  # noqa: S106  # a description
+        refresh_token="the token that the last answer gave, for `refresh_token`",  # noqa: S106  # a description
+        scope="narrows what the token allows",
+        client_id=f"`{CLIENT_ID}`, also when left out",
+    ),
+    responses=describe_refusals(
+        SolicitudInvalida, ConcesionInvalida, ConcesionNoAdmitida, AlcanceInvalido, ClienteInvalido
+    )
+    | describe(DemasiadosIntentos),
+)
+async def token(formulario: Formulario, servicio: Servicio, origen: Origen, response: Response) -> TokenDocumento:
+    grant_type = required(formulario, "grant_type")
+    alcance = formulario.get("scope")
+    if grant_type == "password":
+        tokens = await servicio.iniciar(
+            required(formulario, "username"),
+            required(formulario, "password"),
+            alcance=alcance,
+            client_id=CLIENT_ID,
+            origen=origen,
+        )
+    elif grant_type == "refresh_token":
+        tokens = await servicio.renovar(required(formulario, "refresh_token"), alcance=alcance)
+    else:
+        raise ConcesionNoAdmitida
+    response.headers.update(NO_STORE)
+    return TokenDocumento(**asdict(tokens))
+
+
+@routes.post(
+    "/auth/revocar",
+    summary="Log out: end the session of a refresh token",
+    openapi_extra=form_body(
+        ["token"],
+        token="a refresh token",  # noqa: S106  # a description
+        token_type_hint="not needed",  # noqa: S106  # a description
+        client_id=f"`{CLIENT_ID}`, also when left out",
+    ),
+    responses=describe_refusals(SolicitudInvalida, ClienteInvalido),
+)
+async def revocar(formulario: Formulario, servicio: Servicio) -> Response:
+    await servicio.terminar(required(formulario, "token"))
+    return Response(status_code=200, headers=NO_STORE)
+
+
+@routes.get("/.well-known/jwks.json", summary="The public keys that verify access tokens")
+async def jwks(auth: Annotated[Auth, Depends(_auth)], response: Response) -> ConjuntoDeClaves:
+    response.headers.update(CACHEABLE)
+    return ConjuntoDeClaves(**auth.keys.jwks)
+
+
+@routes.get("/.well-known/oauth-authorization-server", summary="What this authorization server offers")
+async def metadatos(request: Request, response: Response) -> Metadatos:
+    response.headers.update(CACHEABLE)
+    issuer = request.app.state.wiring.settings.issuer
+    base = issuer.rstrip("/")
+    return Metadatos(
+        issuer=issuer,
+        token_endpoint=f"{base}/auth/token",
+        revocation_endpoint=f"{base}/auth/revocar",
+        jwks_uri=f"{base}/.well-known/jwks.json",
+        scopes_supported=list(ALCANCES["admin"]),
+    )

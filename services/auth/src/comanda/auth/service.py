@@ -1,0 +1,167 @@
+"""Use cases of auth: accounts. Those of sessions are in `sesiones.py`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from comanda.auth.credenciales import Credenciales
+from comanda.auth.domain import UltimoAdmin, Usuario, normalizar_password, objecion
+from comanda.auth.keys import SigningKeys
+from comanda.auth.passwords import Passwords
+from comanda.auth.repository import Repository
+from comanda.auth.sesiones import Sesiones
+from comanda.auth.throttling import Throttling
+from comanda.common.clock import Clock
+from comanda.common.conditional import Precondition
+from comanda.common.database import Database
+from comanda.common.pagination import Page, PageRequest
+from comanda.common.problems import DatosInvalidos, NoAutenticado, NoAutorizado, NoEncontrado
+
+log = structlog.get_logger()
+
+
+class Cuentas:
+    """Who can log in, and as what."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        passwords: Passwords,
+        throttling: Throttling,
+        credenciales: Credenciales,
+    ) -> None:
+        self._database = database
+        self._repository = Repository(database)
+        self._clock = clock
+        self._passwords = passwords
+        self._throttling = throttling
+        self._credenciales = credenciales
+
+    async def registrar(self, *, email: str, password: str, nombre: str, origen: str) -> Usuario:
+        """Raises `EmailEnUso`, `DemasiadosIntentos`, `ServicioSaturado`."""
+        self._throttling.registration(origen)
+        ahora = self._clock.now()
+        usuario = Usuario(
+            id=self._clock.new_id(),
+            email=email,
+            nombre=nombre,
+            rol="cliente",
+            activo=True,
+            password_hash=await self._passwords.hash(password),
+            version=1,
+            creado_en=ahora,
+            actualizado_en=ahora,
+        )
+        async with self._database.transaction() as connection:
+            await self._repository.insertar_usuario(connection, usuario)
+        return usuario
+
+    async def consultar_propio(self, usuario_id: UUID) -> Usuario:
+        """Raises `NoAutenticado` when the account was deactivated after its token was issued."""
+        async with self._database.read() as connection:
+            return _activo(await self._repository.leer_usuario(connection, usuario_id))
+
+    async def modificar_propio(
+        self, usuario_id: UUID, cambios: Mapping[str, Any], precondition: Precondition
+    ) -> Usuario:
+        """Raises `NoAutenticado`, `VersionObsoleta`."""
+        async with self._database.transaction() as connection:
+            usuario = _activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))
+            precondition.check(usuario.version)
+            modificado = usuario.modificar(cambios, self._clock.now())
+            if modificado is not usuario:
+                await self._repository.actualizar_usuario(connection, modificado)
+        return modificado
+
+    async def cambiar_password(
+        self, usuario_id: UUID, *, actual: str, nueva: str, sesion: UUID | None, origen: str
+    ) -> None:
+        """Changes the password and ends every session but that one.
+
+        Raises:
+            DatosInvalidos: `actual` is not the password, or `nueva` is not good enough.
+            NoAutenticado, DemasiadosIntentos, ServicioSaturado.
+        """
+        usuario = await self.consultar_propio(usuario_id)
+        motivo = objecion(normalizar_password(nueva), usuario.email)
+        if motivo:
+            raise DatosInvalidos.of("nueva", motivo)
+        verdict = await self._credenciales.comprobar(usuario, actual, email=usuario.email, origen=origen)
+        if not verdict.right:
+            raise _password_incorrecto()
+        nuevo_hash = await self._passwords.hash(nueva)
+        async with self._database.transaction() as connection:
+            ahora = _activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))
+            if ahora.password_hash != usuario.password_hash:
+                raise _password_incorrecto()  # somebody else changed it meanwhile
+            await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=nuevo_hash))
+            await self._repository.terminar_familias_de(connection, usuario_id, salvo=sesion)
+        log.info("password_changed", usuario_id=str(usuario_id))
+
+    async def consultar(self, usuario_id: UUID) -> Usuario:
+        """Raises `NoEncontrado`."""
+        async with self._database.read() as connection:
+            usuario = await self._repository.leer_usuario(connection, usuario_id)
+        if usuario is None:
+            raise NoEncontrado
+        return usuario
+
+    async def listar(self, page: PageRequest) -> Page[Usuario]:
+        async with self._database.read() as connection:
+            return await self._repository.listar_usuarios(connection, page)
+
+    async def gestionar(
+        self, usuario_id: UUID, cambios: Mapping[str, Any], precondition: Precondition, *, actor_id: UUID
+    ) -> Usuario:
+        """Changes somebody's role or state. Deactivating ends all sessions.
+
+        Raises:
+            NoEncontrado, VersionObsoleta, UltimoAdmin.
+            NoAutenticado, NoAutorizado: the actor's token is older than the actor's own fall.
+        """
+        async with self._database.transaction() as connection:
+            bloqueados = await self._repository.bloquear_con_admins(connection, usuario_id)
+            usuario = bloqueados.get(usuario_id)
+            if usuario is None:
+                raise NoEncontrado
+            precondition.check(usuario.version)
+            modificado = usuario.modificar(cambios, self._clock.now())
+            _debe_quedar_admin({**bloqueados, usuario_id: modificado})
+            actor = _activo(await self._repository.leer_usuario(connection, actor_id))
+            if actor.rol != "admin":
+                raise NoAutorizado
+            if modificado is not usuario:
+                await self._repository.actualizar_usuario(connection, modificado)
+            if not modificado.activo:
+                await self._repository.terminar_familias_de(connection, usuario_id)
+        log.info("user_managed", usuario_id=str(usuario_id), actor_id=str(actor_id), cambios=dict(cambios))
+        return modificado
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """What the routes reach: the use cases, and the keys for who verifies tokens."""
+
+    cuentas: Cuentas
+    sesiones: Sesiones
+    keys: SigningKeys
+
+
+def _activo(usuario: Usuario | None) -> Usuario:
+    if usuario is None or not usuario.activo:
+        raise NoAutenticado("La cuenta ya no está activa.")
+    return usuario
+
+
+def _debe_quedar_admin(usuarios: Mapping[UUID, Usuario]) -> None:
+    if not any(usuario.es_admin_activo for usuario in usuarios.values()):
+        raise UltimoAdmin
+
+
+def _password_incorrecto() -> DatosInvalidos:
+    return DatosInvalidos.of("actual", "No es la contraseña actual.")

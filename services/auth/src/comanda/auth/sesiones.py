@@ -1,0 +1,173 @@
+"""Use cases of sessions: logging in, staying logged in, logging out."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from comanda.auth.credenciales import Credenciales
+from comanda.auth.domain import ConcesionInvalida, Familia, Usuario, conceder, es_email
+from comanda.auth.keys import SigningKeys
+from comanda.auth.passwords import Verdict
+from comanda.auth.refresh_tokens import RefreshTokens, token_hash
+from comanda.auth.repository import SWEEP_ROWS, Repository
+from comanda.auth.settings import Settings
+from comanda.common.clock import Clock
+from comanda.common.database import Database
+from comanda.common.trust import USERS_AUDIENCE
+
+_REFRESCO = "El refresh_token no es, o ya no es, correcto."
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a client gets for its credentials."""
+
+    access_token: str
+    expires_in: int
+    refresh_token: str
+    scope: str
+
+
+class Sesiones:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        *,
+        keys: SigningKeys,
+        refresh_tokens: RefreshTokens,
+        credenciales: Credenciales,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._repository = Repository(database)
+        self._clock = clock
+        self._keys = keys
+        self._refresh_tokens = refresh_tokens
+        self._credenciales = credenciales
+
+    async def iniciar(self, email: str, password: str, *, alcance: str | None, client_id: str, origen: str) -> Tokens:
+        """Begins a session. Raises `ConcesionInvalida`, `AlcanceInvalido`, `DemasiadosIntentos`, `ServicioSaturado`.
+
+        Who does not exist, is deactivated or gives a wrong password gets the same answer after the same work.
+        """
+        usuario = None
+        if es_email(email):
+            async with self._database.read() as connection:
+                usuario = await self._repository.leer_por_email(connection, email)
+        verdict = await self._credenciales.comprobar(usuario, password, email=email, origen=origen)
+        if usuario is None or not verdict.right:
+            log.info("login_failed", usuario_id=usuario and str(usuario.id), origen=origen)
+            raise ConcesionInvalida
+        concedido = conceder(usuario.rol, None, alcance)
+        familia = self._nueva_familia(usuario, client_id, alcance and concedido)
+        async with self._database.transaction() as connection:
+            await self._confirmar(connection, usuario, verdict)
+            await self._repository.insertar_familia(connection, familia)
+        return self._tokens(usuario, familia, concedido)
+
+    async def _confirmar(self, connection: AsyncConnection, usuario: Usuario, verdict: Verdict) -> None:
+        """Whoever changed the password or was deactivated while the hash was computed gets no session any more."""
+        ahora = await self._repository.leer_usuario(connection, usuario.id, bloquear=True)
+        if ahora is None or not ahora.activo or ahora.password_hash != usuario.password_hash:
+            raise ConcesionInvalida
+        if verdict.new_hash is not None:
+            await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=verdict.new_hash))
+
+    def _nueva_familia(self, usuario: Usuario, client_id: str, alcance: str | None) -> Familia:
+        ahora = self._clock.now()
+        familia_id = self._clock.new_id()
+        return Familia(
+            id=familia_id,
+            usuario_id=usuario.id,
+            client_id=client_id,
+            alcance=alcance,
+            generacion=0,
+            token_hash=token_hash(self._refresh_tokens.write(familia_id, 0)),
+            rotada_en=ahora,
+            creada_en=ahora,
+            expira_en=ahora + timedelta(seconds=self._settings.refresh_token_seconds),
+        )
+
+    async def renovar(self, refresh_token: str, *, alcance: str | None) -> Tokens:
+        """Exchanges a refresh token for its successor. Raises `ConcesionInvalida`, `AlcanceInvalido`.
+
+        A token that comes back when its successor was used, or later than a moment after its rotation, has been
+        copied: nobody can tell which of the two holders is the thief, so the session ends for both.
+        """
+        familia_id, generacion = self._leer(refresh_token)
+        ahora = self._clock.now()
+        async with self._database.transaction() as connection:
+            familia = await self._repository.leer_familia(connection, familia_id)
+            if familia is None or familia.ha_caducado(ahora):
+                raise ConcesionInvalida(_REFRESCO)
+            renovada = await self._canjear(connection, familia, generacion, refresh_token, ahora)
+            usuario = await self._repository.leer_usuario(connection, familia.usuario_id)
+            if renovada and usuario and usuario.activo:
+                concedido = conceder(usuario.rol, familia.alcance, alcance)
+                return self._tokens(usuario, renovada, concedido)
+        raise ConcesionInvalida(_REFRESCO)
+
+    async def _canjear(
+        self, connection: AsyncConnection, familia: Familia, generacion: int, refresh_token: str, ahora: datetime
+    ) -> Familia | None:
+        """The session with its current token, rotated unless it just was; None if this use has ended it."""
+        if familia.es_actual(generacion, token_hash(refresh_token)):
+            sucesor = self._refresh_tokens.write(familia.id, generacion + 1)
+            renovada = familia.rotar(token_hash(sucesor), ahora)
+            await self._repository.actualizar_familia(connection, renovada)
+            return renovada
+        if familia.admite_repeticion(generacion, ahora):
+            return familia
+        await self._repository.terminar_familia(connection, familia.id)
+        log.warning("refresh_reuse", familia_id=str(familia.id), usuario_id=str(familia.usuario_id))
+        return None
+
+    async def terminar(self, refresh_token: str) -> None:
+        """Ends the session of a refresh token, current or not; anything else is nothing to end (RFC 7009 §2.2)."""
+        leido = self._refresh_tokens.read(refresh_token)
+        if leido is None:
+            return
+        async with self._database.transaction() as connection:
+            if await self._repository.terminar_familia(connection, leido[0]):
+                log.info("session_ended", familia_id=str(leido[0]))
+
+    async def barrer(self) -> None:
+        """The loop that removes expired sessions."""
+        while True:
+            async with self._database.transaction() as connection:
+                barridas = await self._repository.barrer_familias(connection, self._clock.now())
+            if barridas < SWEEP_ROWS:
+                await self._clock.sleep(self._settings.sweep_seconds)
+
+    def _leer(self, refresh_token: str) -> tuple[UUID, int]:
+        leido = self._refresh_tokens.read(refresh_token)
+        if leido is None:
+            raise ConcesionInvalida(_REFRESCO)
+        return leido
+
+    def _tokens(self, usuario: Usuario, familia: Familia, alcance: str) -> Tokens:
+        emitido = int(self._clock.now().timestamp())
+        claims = {
+            "iss": self._settings.issuer,
+            "sub": str(usuario.id),
+            "aud": USERS_AUDIENCE,
+            "exp": emitido + self._settings.access_token_seconds,
+            "iat": emitido,
+            "jti": str(self._clock.new_id()),
+            "client_id": familia.client_id,
+            "scope": alcance,
+            "sid": str(familia.id),
+        }
+        return Tokens(
+            access_token=self._keys.sign(claims),
+            expires_in=self._settings.access_token_seconds,
+            refresh_token=self._refresh_tokens.write(familia.id, familia.generacion),
+            scope=alcance,
+        )

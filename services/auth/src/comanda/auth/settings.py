@@ -1,0 +1,78 @@
+"""What auth can be told through its environment."""
+
+from typing import Self
+
+import argon2
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from comanda.auth.domain import es_email, normalizar_password, objecion
+from comanda.common.settings import Seconds, ServiceSettings, default_database
+
+MASTER_KEY_MIN = 32
+
+
+class Settings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="AUTH_", populate_by_name=True)
+
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    database_url: str = Field(default_factory=default_database("auth"), description="where users and keys are kept")
+    issuer: str = Field(
+        "http://127.0.0.1:8000", description="issuer (iss) of the users' tokens; where clients reach us"
+    )
+    auth_issuer: str = Field("", description="not used here: AUTH_ISSUER says it")
+
+    master_key: SecretStr | None = Field(
+        None, description="encrypts the signing keys, the same for all replicas; default: made and kept in COMANDA_DATA"
+    )
+    admin_email: str = Field(
+        "admin@comanda.local",
+        validation_alias=AliasChoices("COMANDA_ADMIN_EMAIL", "AUTH_ADMIN_EMAIL"),
+        description="the first admin, made when there is none (or COMANDA_ADMIN_EMAIL)",
+    )
+    admin_password: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("COMANDA_ADMIN_PASSWORD", "AUTH_ADMIN_PASSWORD"),
+        description="its password (or COMANDA_ADMIN_PASSWORD); default: made and kept in COMANDA_DATA",
+    )
+
+    access_token_seconds: int = Field(900, ge=1, le=86_400, description="life of an access token")
+    refresh_token_seconds: int = Field(
+        2_592_000, ge=60, le=31_536_000, description="life of a session, from its login; refreshing does not prolong it"
+    )
+    sweep_seconds: Seconds = Field(60, description="pause between two sweeps of sessions that have ended")
+
+    argon2_time_cost: int = Field(argon2.DEFAULT_TIME_COST, ge=1, le=100, description="passes of Argon2id")
+    argon2_memory_kib: int = Field(
+        argon2.DEFAULT_MEMORY_COST, ge=8, le=4_194_304, description="memory of one Argon2id hash, KiB"
+    )
+    argon2_parallelism: int = Field(argon2.DEFAULT_PARALLELISM, ge=1, le=64, description="lanes of Argon2id")
+    hash_workers: int = Field(2, ge=1, le=64, description="passwords hashed at once")
+    hash_queue: int = Field(256, ge=0, le=10_000, description="passwords waiting to be hashed; more get 503")
+
+    login_attempts_per_minute: int = Field(10, ge=1, description="failed logins of one account from one address")
+    login_attempts_per_source_per_minute: int = Field(300, ge=1, description="failed logins from one address")
+    registrations_per_source_per_hour: int = Field(1000, ge=1, description="registrations from one address")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        object.__setattr__(self, "auth_issuer", self.issuer)  # what common calls the issuer of users' tokens
+        return self
+
+    @model_validator(mode="after")
+    def _own_master_key_in_production(self) -> Self:
+        key = self.master_key.get_secret_value() if self.master_key else ""
+        if self.production and len(key) < MASTER_KEY_MIN:
+            raise ValueError(f"AUTH_MASTER_KEY: production needs one of at least {MASTER_KEY_MIN} random characters")
+        return self
+
+    @model_validator(mode="after")
+    def _usable_admin(self) -> Self:
+        if not es_email(self.admin_email):
+            raise ValueError("COMANDA_ADMIN_EMAIL: no es un email válido")
+        if self.admin_password:
+            password = normalizar_password(self.admin_password.get_secret_value())
+            reason = objecion(password, self.admin_email)
+            if reason:
+                raise ValueError(f"COMANDA_ADMIN_PASSWORD: {reason}")
+        return self

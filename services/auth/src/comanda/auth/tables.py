@@ -1,0 +1,51 @@
+"""The schema of auth."""
+
+import sqlalchemy as sa
+
+from comanda.common.database import UtcDateTime
+
+metadata = sa.MetaData()
+
+_active_admin = sa.text("rol = 'admin' AND activo")
+
+usuarios = sa.Table(
+    "usuarios",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False),
+    # The email as it is compared: two users never differ by case alone.
+    sa.Column("email_clave", sa.Text, nullable=False, unique=True),
+    sa.Column("nombre", sa.Text, nullable=False),
+    sa.Column("rol", sa.String(20), nullable=False),
+    sa.Column("activo", sa.Boolean, nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("actualizado_en", UtcDateTime, nullable=False),
+    sa.CheckConstraint("rol IN ('cliente', 'admin')", name="ck_usuarios_rol"),
+    sa.Index("ix_usuarios_admins", "id", sqlite_where=_active_admin, postgresql_where=_active_admin),
+)
+
+familias = sa.Table(
+    "familias",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("usuario_id", sa.Uuid, sa.ForeignKey("usuarios.id"), nullable=False),
+    sa.Column("client_id", sa.String(100), nullable=False),
+    sa.Column("alcance", sa.Text),  # NULL: whatever the role gives
+    sa.Column("generacion", sa.Integer, nullable=False),
+    sa.Column("token_hash", sa.String(64), nullable=False),
+    sa.Column("rotada_en", UtcDateTime, nullable=False),
+    sa.Column("creada_en", UtcDateTime, nullable=False),
+    sa.Column("expira_en", UtcDateTime, nullable=False),
+    sa.Index("ix_familias_usuario_id", "usuario_id"),
+    sa.Index("ix_familias_expira_en", "expira_en"),
+)
+
+claves = sa.Table(
+    "claves",
+    metadata,
+    sa.Column("kid", sa.String(100), primary_key=True),
+    sa.Column("privada", sa.Text, nullable=False),  # encrypted with the master key
+    sa.Column("creada_en", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,75 @@
+"""Every route of every service against its own OpenAPI document: what it says is what it does, whatever it is sent."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from e2e.helpers import ADMIN
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from comanda.cli.installation import Installation
+from comanda.common.clock import SystemClock
+from comanda.common.tokens import ServiceSigner, SigningKey
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+LONGEST_URL = 10_000
+"""Characters. The HTTP parser below the services refuses what is much longer by itself, in plain text."""
+
+PROFILE = settings(
+    max_examples=12,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)
+
+
+@pytest.mark.parametrize("service", ["auth", "productos", "inventario", "pedidos"])
+class TestEveryRoute:
+    @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["valid", "invalid"])
+    def test_answers_as_described(self, comanda: Installation, service: str, mode: GenerationMode) -> None:
+        schema = schemathesis.openapi.from_url(f"{comanda.address(service)}/openapi.json")
+        user = comanda.api().login(*ADMIN).headers(service)
+        operations = [result.ok() for result in schema.get_all_operations()]
+        assert operations
+        for operation in operations:
+            writes_reservations = operation.path.startswith("/reservas/") and operation.method != "get"
+            _exercise(operation, mode, _as_pedidos(comanda) if writes_reservations else user)
+
+
+def _exercise(operation: Any, mode: GenerationMode, headers: dict[str, str]) -> None:
+    @PROFILE
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def answers_as_described(case: Any) -> None:
+        assume(len(case.as_transport_kwargs()["url"]) + len(str(case.query)) < LONGEST_URL)
+        response = case.call(headers=headers)
+        case.validate_response(response, checks=CHECKS)
+
+    try:
+        answers_as_described()
+    except Unsatisfiable:
+        assert mode is GenerationMode.NEGATIVE
+        assert not operation.body and not list(operation.iter_parameters()), (
+            "only what takes no input has no invalid one"
+        )
+
+
+def _as_pedidos(comanda: Installation) -> dict[str, str]:
+    key = SigningKey.from_pem((comanda.data / "keys" / "pedidos.pem").read_bytes())
+    return {"Authorization": f"Bearer {ServiceSigner('pedidos', key, SystemClock()).token('inventario')}"}
