@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from comanda.common.clock import Clock
+from comanda.common.crashpoints import crash_point
 from comanda.common.sqlite import creator
 
 LOCK_WAIT_SECONDS = 5.0
@@ -89,18 +90,11 @@ class Database:
             DatabaseUnavailable: see there. Constraint violations pass as SQLAlchemy's `IntegrityError`.
         """
         with _faults_translated():
-            if self.dialect == "postgresql":
-                async with self.engine.begin() as connection:
-                    yield connection
-                return
-            deadline = self._clock.monotonic() + LOCK_WAIT_SECONDS
-            async with self._writer, AsyncExitStack() as stack:
-                connection = await self._once_unlocked(
-                    deadline, lambda: stack.enter_async_context(self.engine.connect())
-                )
-                await self._once_unlocked(deadline, lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+            async with self._begun() as connection:
                 yield connection
+                crash_point("before-commit")
                 await connection.commit()
+                crash_point("after-commit")
 
     @asynccontextmanager
     async def migration(self) -> AsyncIterator[AsyncConnection]:
@@ -161,6 +155,18 @@ class Database:
 
     async def aclose(self) -> None:
         await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[AsyncConnection]:
+        if self.dialect == "postgresql":
+            async with self.engine.connect() as connection:
+                yield connection
+            return
+        deadline = self._clock.monotonic() + LOCK_WAIT_SECONDS
+        async with self._writer, AsyncExitStack() as stack:
+            connection = await self._once_unlocked(deadline, lambda: stack.enter_async_context(self.engine.connect()))
+            await self._once_unlocked(deadline, lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+            yield connection
 
     async def _once_unlocked(self, deadline: float, action: Callable[[], Awaitable[Result]]) -> Result:
         """Tries until no other process has the SQLite file locked, without holding up the event loop."""

@@ -16,6 +16,7 @@ import structlog
 from fastapi import HTTPException
 from httpx_aiohttp.httpx2 import AiohttpTransport
 
+from comanda.common.crashpoints import crash_point
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.common.resilience import Circuit, CircuitOpen, PoolExhausted
 
@@ -167,8 +168,10 @@ class Neighbour:
             method, path, content=content, params=params, headers=self._headers(content)
         )
         try:
+            crash_point("before-call")
             async with asyncio.timeout(self._timeout_seconds):
                 answer = await self._send(request)
+            crash_point("after-call")
         except TimeoutError as error:
             raise httpx2.ReadTimeout(f"{self.name}: sin respuesta a tiempo", request=request) from error
         except (aiohttp.ClientError, OSError) as error:
