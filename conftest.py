@@ -1,10 +1,14 @@
 """Fixtures of all tests: one real PostgreSQL for the whole run, databases on both engines, a clock to set."""
 
 import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from comanda.common.testing import Databases, FakeClock, Issuer, PostgresServer
+from comanda.common.testing_postgres import memory_folder
 
 POSTGRES_VARIABLE = "COMANDA_TEST_POSTGRES_URL"
 
@@ -23,8 +27,9 @@ def postgres_url() -> str:
 
 
 @pytest.fixture(scope="session")
-def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    return Databases(tmp_path_factory.mktemp("sqlite"), None)
+def sqlite_databases() -> Iterator[Databases]:
+    with tempfile.TemporaryDirectory(prefix="comanda-sqlite-", dir=memory_folder()) as folder:
+        yield Databases(Path(folder), None)
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +38,13 @@ def postgres_databases(tmp_path_factory: pytest.TempPathFactory, postgres_url: s
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def databases(request: pytest.FixtureRequest) -> Databases:
+async def databases(
+    request: pytest.FixtureRequest, sqlite_databases: Databases, postgres_databases: Databases
+) -> AsyncIterator[Databases]:
     """Fresh databases; a test that uses this runs once on each engine."""
-    name = "sqlite_databases" if request.param == "sqlite" else "postgres_databases"
-    return request.getfixturevalue(name)
+    chosen = sqlite_databases if request.param == "sqlite" else postgres_databases
+    yield chosen
+    await chosen.discard()
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def filled() -> dict[str, str]:
 
 @pytest.fixture
 async def catalogue(databases: Databases, filled: dict[str, str]) -> AsyncIterator[Catalogue]:
-    url = filled.get(databases.dialect) or await databases.new("comanda.productos")
+    url = filled.get(databases.dialect) or await databases.new("comanda.productos", keep=True)
     database = Database(url, clock=SystemClock())
     if databases.dialect not in filled:
         async with database.migration() as connection:

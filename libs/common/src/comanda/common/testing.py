@@ -148,19 +148,37 @@ class Databases:
         self._server = server
         self._count = 0
         self._templates: dict[str, str] = {}
+        self._made: list[str] = []
 
     @property
     def dialect(self) -> str:
         return "sqlite" if self._server is None else "postgresql"
 
-    async def new(self, package: str | None = None) -> str:
-        """The URL of a database nobody else uses. Schemas are migrated once and copied from then on."""
-        if package is None:
-            return await self._create(None)
-        if package not in self._templates:
+    async def new(self, package: str | None = None, *, keep: bool = False) -> str:
+        """The URL of a database nobody else uses; `keep` it for the tests that follow.
+
+        Schemas are migrated once and copied from then on.
+        """
+        if package is not None and package not in self._templates:
             self._templates[package] = await self._create(None)
             await _migrate(self._templates[package], package)
-        return await self._create(self._templates[package])
+        url = await self._create(self._templates.get(package or ""))
+        if not keep:
+            self._made.append(url)
+        return url
+
+    async def discard(self) -> None:
+        """Removes the databases made so far, but for those to keep and the migrated templates."""
+        made, self._made = self._made, []
+        if self._server is None:
+            _unlink(made)
+        elif made:
+            connection = await asyncpg.connect(f"{self._server}/postgres")
+            try:
+                for url in made:
+                    await connection.execute(f'DROP DATABASE IF EXISTS "{url.rsplit("/", 1)[1]}" WITH (FORCE)')
+            finally:
+                await connection.close()
 
     async def _create(self, template: str | None) -> str:
         self._count += 1
@@ -173,10 +191,16 @@ class Databases:
         clause = f' TEMPLATE "{template.rsplit("/", 1)[1]}"' if template else ""
         connection = await asyncpg.connect(f"{self._server}/postgres")
         try:
-            await connection.execute(f'CREATE DATABASE "{name}"{clause}')
+            await connection.execute(f'CREATE DATABASE "{name}"{clause} STRATEGY FILE_COPY')
         finally:
             await connection.close()
         return f"{self._server}/{name}"
+
+
+def _unlink(urls: Iterable[str]) -> None:
+    for url in urls:
+        for suffix in ("", "-wal", "-shm"):
+            Path(url.removeprefix("sqlite:///") + suffix).unlink(missing_ok=True)
 
 
 async def _migrate(url: str, package: str) -> None:

