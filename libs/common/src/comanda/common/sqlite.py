@@ -93,7 +93,7 @@ def creator(path: str) -> Callable[..., Any]:
     """An `async_creator_fn` that opens that file durably: WAL, every commit synced, foreign keys enforced."""
 
     async def connect(*_: Any, **__: Any) -> LoopConnection:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=256)
         for pragma in (
             "journal_mode=WAL",

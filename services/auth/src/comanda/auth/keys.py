@@ -1,7 +1,6 @@
 """The keys that sign access tokens, in auth's own database, and the master key that encrypts them there."""
 
 import base64
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from comanda.auth.settings import Settings
 from comanda.common.app import NotReady
 from comanda.common.clock import Clock
 from comanda.common.database import Database
-from comanda.common.files import temporary_file
+from comanda.common.files import create_once
 from comanda.common.jwks import parse_key_set
 from comanda.common.settings import data_folder
 from comanda.common.tokens import USER_TYPE, SigningKey
@@ -98,17 +97,5 @@ def master_key(settings: Settings) -> bytes:
     if settings.master_key:
         return settings.master_key.get_secret_value().encode()
     path = data_folder() / "keys" / "master.key"
-    if not path.exists():
-        _create(path, secrets.token_urlsafe(48).encode())
+    create_once(path, secrets.token_urlsafe(48).encode() + b"\n", 0o600)
     return path.read_bytes().strip()
-
-
-def _create(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = temporary_file(path, content + b"\n", 0o600)
-    try:
-        os.link(temporary, path)  # unlike a rename it never replaces: of two processes the second reads the first's
-    except FileExistsError:
-        log.info("master_key_made_by_another_process", path=str(path))
-    finally:
-        temporary.unlink(missing_ok=True)

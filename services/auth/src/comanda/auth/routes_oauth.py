@@ -81,6 +81,7 @@ async def token(formulario: Formulario, servicio: Servicio, origen: Origen, resp
 
 @routes.post(
     "/auth/revocar",
+    response_class=Response,
     summary="Log out: end the session of a refresh token",
     openapi_extra=form_body(
         ["token"],

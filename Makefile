@@ -1,0 +1,71 @@
+# Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
+.POSIX:
+.PHONY: help run demo test lint format coverage migrate seed verify settings clean
+
+LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml cli/pyproject.toml services/auth/pyproject.toml \
+	services/productos/pyproject.toml services/inventario/pyproject.toml services/pedidos/pyproject.toml
+SYNC = UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode
+PYTEST = .venv/bin/pytest -n 2 --dist loadfile
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+run: .venv/.installed ## install what is missing, then start the four services (Ctrl-C stops them)
+	@.venv/bin/comanda up
+
+demo: .venv/.installed ## the story of an order, with services that really break
+	@.venv/bin/comanda demo
+
+test: .venv/.installed-dev ## every test, on SQLite and on a real PostgreSQL
+	@$(PYTEST)
+
+coverage: .venv/.installed-dev ## the tests, and which branches they reach
+	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+lint: .venv/.installed-dev ## style, types and the direction of imports
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: .venv/.installed-dev ## put the code into its format
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+migrate: .venv/.installed ## bring the database schemas up to date
+	@.venv/bin/comanda migrate
+
+seed: .venv/.installed ## fill the running shop with a small catalogue
+	@.venv/bin/comanda seed
+
+verify: .venv/.installed ## check the invariants across the running services
+	@.venv/bin/comanda verify
+
+settings: .venv/.installed ## write .env.example anew
+	@.venv/bin/comanda settings > .env.example.new && mv .env.example.new .env.example
+
+clean: ## remove what was installed and cached; the data in .data/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: $(LOCKED) .venv/bin/uv
+	@echo 'Installing …'
+	@$(SYNC) --no-dev
+	@touch $@
+
+.venv/.installed-dev: $(LOCKED) .venv/bin/uv
+	@echo 'Installing with development tools …'
+	@$(SYNC)
+	@touch $@ .venv/.installed
+
+.venv/bin/uv:
+	@python=; for name in python3.13 python3.12 python3.11 python3; do \
+		if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then echo 'Comanda needs Python 3.11 or newer, and finds none.' >&2; exit 1; fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "$$python cannot make a virtual environment: install it with \`apt-get install python$$version-venv\`." >&2; \
+		exit 1; \
+	fi; \
+	$$python -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'

@@ -1,0 +1,114 @@
+"""The invariants of `docs/architecture.md` as pure functions over what the services answer."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that must never be.
+
+    Args:
+        invariant: its number.
+        subject: what it is about, with its id.
+    """
+
+    invariant: int
+    subject: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"invariante {self.invariant}: {self.subject}: se esperaba {self.expected}, hay {self.found}"
+
+
+def check_stock(stock: Document, ledger_sum: int) -> list[Violation]:
+    """Invariants 1 and 2, on the stock of one product and the sum of its movements."""
+    subject, fisico, reservado = f"producto {stock['producto_id']}", stock["fisico"], stock["reservado"]
+    violations = []
+    if not 0 <= reservado <= fisico:
+        violations.append(Violation(1, subject, "0 ≤ reservado ≤ fisico", f"reservado {reservado}, fisico {fisico}"))
+    if fisico != ledger_sum:
+        violations.append(Violation(2, subject, f"fisico {ledger_sum} (suma de sus movimientos)", str(fisico)))
+    return violations
+
+
+def check_held(stock: Document, held: int) -> list[Violation]:
+    """Invariant 3, on the stock of one product and what its ACTIVA reservations hold."""
+    if stock["reservado"] == held:
+        return []
+    expected = f"reservado {held} (suma de sus reservas ACTIVA)"
+    return [Violation(3, f"producto {stock['producto_id']}", expected, str(stock["reservado"]))]
+
+
+def check_order(pedido: Document | None, reserva: Document | None) -> list[Violation]:
+    """Invariants 4, 5 and 6, on an order and the reservation of the same id, either of which may be missing.
+
+    An ACTIVA reservation without order breaks none of them: it ends by itself when its time is over.
+    """
+    state = reserva["estado"] if reserva else "ninguna"
+    if pedido is None:
+        if state != "CONFIRMADA" or reserva is None:
+            return []
+        return [Violation(4, f"reserva {reserva['pedido_id']}", "un pedido para la reserva CONFIRMADA", "ninguno")]
+    violations = []
+
+    def violated(invariant: int, expected: str, found: str) -> None:
+        subject = f"pedido {pedido['id']} {pedido['estado']}/{pedido['fase']}"
+        violations.append(Violation(invariant, subject, expected, found))
+
+    if pedido["estado"] == "COMPLETADO":
+        if state != "CONFIRMADA" or reserva is None:
+            violated(4, "reserva CONFIRMADA", state)
+        elif lines(pedido) != lines(reserva):
+            violated(4, f"reserva de {_text(pedido)}", _text(reserva))
+    elif pedido["estado"] == "CANCELADO":
+        if state in ("ACTIVA", "CONFIRMADA"):
+            violated(5, "ninguna reserva ACTIVA ni CONFIRMADA", state)
+    elif state == "CONFIRMADA" and pedido["fase"] != "COMPLETANDO":
+        violated(4, "COMPLETADO o COMPLETANDO, por su reserva CONFIRMADA", pedido["fase"])
+    elif pedido["fase"] == "RESERVADO" and state not in ("ACTIVA", "EXPIRADA"):
+        violated(6, "reserva ACTIVA o EXPIRADA", state)
+    return violations
+
+
+def lines(document: Document) -> Counter[str]:
+    """How much of each product an order or a reservation names."""
+    quantities: Counter[str] = Counter()
+    for line in document["lineas"]:
+        quantities[line["producto_id"]] += line["cantidad"]
+    return quantities
+
+
+def held_by_product(reservas: Iterable[Document]) -> Counter[str]:
+    """How much of each product the ACTIVA ones among these reservations hold."""
+    held: Counter[str] = Counter()
+    for reserva in reservas:
+        if reserva["estado"] == "ACTIVA":
+            held += lines(reserva)
+    return held
+
+
+def joined(
+    pedidos: Iterable[Document], reservas: Iterable[Document]
+) -> Iterator[tuple[str, Document | None, Document | None]]:
+    """Orders and reservations paired by id, without holding either list: both must descend by id."""
+    left, right = iter(pedidos), iter(reservas)
+    pedido, reserva = next(left, None), next(right, None)
+    while pedido is not None or reserva is not None:
+        pedido_id = str(pedido["id"]) if pedido else ""
+        reserva_id = str(reserva["pedido_id"]) if reserva else ""
+        newest = max(pedido_id, reserva_id)
+        yield newest, pedido if pedido_id == newest else None, reserva if reserva_id == newest else None
+        if pedido_id == newest:
+            pedido = next(left, None)
+        if reserva_id == newest:
+            reserva = next(right, None)
+
+
+def _text(document: Document) -> str:
+    return ", ".join(f"{quantity} × {product}" for product, quantity in sorted(lines(document).items()))

@@ -1,0 +1,116 @@
+"""`comanda up`: checks everything that can be wrong, then becomes the supervisor of the four services."""
+
+import errno
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from comanda.cli import environment, supervision
+from comanda.cli.errors import CommandFailed
+from comanda.cli.migrate import create_databases
+
+if TYPE_CHECKING:
+    from comanda.common.settings import ServiceSettings
+
+SIGNERS = ("pedidos", "inventario", "operador")
+MAX_OPEN_FILES = 65_536
+
+
+def up(*, seed: bool) -> None:
+    """Does not return: the process becomes the supervisor, so whoever signals one signals the other."""
+    variables = environment.prepared()
+    settings = environment.load_settings()
+    data = _data_folder(variables)
+    _check_ports(settings)
+    _check_folder_is_free(data)
+    create_databases(variables, environment.SERVICES)
+    _create_keys(data)
+    configuration = supervision.write_configuration(data, settings)
+    _raise_open_files()
+    variables["COMANDA_SUPERVISOR_PID"] = str(os.getpid())
+    # The announcer inherits this, so a Ctrl-C in the terminal is for the supervisor alone, which sets handlers of its
+    # own as soon as it runs; the services that it starts inherit neither.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    subprocess.Popen(
+        [sys.executable, "-m", "comanda.cli", "announce", "--seed" if seed else "--no-seed"], env=variables
+    )
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)]
+    os.execve(sys.executable, command, variables)  # noqa: S606  # no shell is wanted
+
+
+def _data_folder(variables: Mapping[str, str]) -> Path:
+    data = Path(variables["COMANDA_DATA"])
+    if "%" in str(data):
+        raise CommandFailed(f"COMANDA_DATA: the supervisor cannot work in {data}, because of the %")
+    try:
+        for folder in (data, data / "run", data / "logs"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data.chmod(0o700)
+    except OSError as error:
+        raise CommandFailed(f"{error.filename}: {error.strerror}. Set COMANDA_DATA to another folder.") from None
+    return data
+
+
+def _check_ports(settings: Mapping[str, "ServiceSettings"]) -> None:
+    faults, taken = [], set[tuple[str, int]]()
+    for setting in settings.values():
+        place = (setting.host, setting.port)
+        faults.append(_port_fault(setting, is_taken=place in taken))
+        taken.add(place)
+    if any(faults):
+        raise CommandFailed("\n".join(filter(None, faults)))
+
+
+def _port_fault(settings: "ServiceSettings", *, is_taken: bool) -> str:
+    """What is wrong with where a service is to listen, naming the setting; empty if nothing is."""
+    place, port, host = f"{settings.host}:{settings.port}", settings.variable("port"), settings.variable("host")
+    if settings.port == 0:
+        return f"{port}: 0 is no port that the other services could find"
+    if is_taken:
+        return f"{place} is given to two services: set {port} to another port"
+    try:
+        family, _, _, _, socket_address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(socket_address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return f"{place} is in use: set {port} to another port"
+        if error.errno == errno.EACCES:
+            return f"{place} needs more rights than this user has: set {port} to another port"
+        return f"{host}: cannot listen on {settings.host}: {error.strerror}"
+    return ""
+
+
+def _check_folder_is_free(data: Path) -> None:
+    pid = supervision.running_pid(data)
+    if pid is not None:
+        raise CommandFailed(f"Comanda already runs on {data} (pid {pid}): set COMANDA_DATA to another folder")
+
+
+def _create_keys(data: Path) -> None:
+    """The services' keys exist before any service starts, so that none refuses another's first call."""
+    missing = [name for name in SIGNERS if not (data / "keys" / f"{name}.jwks.json").exists()]
+    if missing:
+        # Imported only then: it takes longer than everything else that happens here.
+        from comanda.common.tokens import SigningKey
+        from comanda.common.trust import key_path
+
+        for name in missing:
+            SigningKey.load_or_create(key_path(name, ""))
+
+
+def _raise_open_files() -> None:
+    """A connection is an open file; the usual soft limit of 1024 is below what a service may be told to serve."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

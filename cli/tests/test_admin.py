@@ -1,0 +1,64 @@
+"""An administrator made on auth's own database, who can then log in."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from comanda.auth.domain import Usuario
+from comanda.auth.repository import Repository
+from comanda.cli import admin
+from comanda.cli.errors import CommandFailed
+from comanda.common.clock import SystemClock
+from comanda.common.database import Database
+
+EMAIL, PASSWORD = "jefa@example.com", "una frase bastante larga"
+
+
+@pytest.fixture(autouse=True)
+def database_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    monkeypatch.setattr("os.environ", {"COMANDA_DATA": str(tmp_path)})
+    return f"sqlite:///{tmp_path}/auth.db"
+
+
+def user(url: str) -> Usuario:
+    async def read() -> Usuario | None:
+        database = Database(url, clock=SystemClock())
+        async with database.read() as connection:
+            found = await Repository(database).leer_por_email(connection, EMAIL)
+        await database.aclose()
+        return found
+
+    found = asyncio.run(read())
+    assert found is not None
+    return found
+
+
+class TestCreate:
+    def test_nueva(self, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        admin.create(EMAIL, None)
+        first, second = capsys.readouterr().out.splitlines()
+        assert first == f"{EMAIL}: new administrator"
+        made = user(database_url)
+        assert made.es_admin_activo
+        assert PasswordHasher().verify(made.password_hash, second.removeprefix("password: "))
+
+    def test_otra_vez(self, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        admin.create(EMAIL, None)
+        admin.create(EMAIL.upper(), PASSWORD)
+        assert "with a new password" in capsys.readouterr().out
+        assert PasswordHasher().verify(user(database_url).password_hash, PASSWORD)
+
+    @pytest.mark.parametrize(
+        ("email", "password", "reason"), [("nobody", PASSWORD, "not an email"), (EMAIL, "corta", "password: ")]
+    )
+    def test_no_vale(self, email: str, password: str, reason: str) -> None:
+        with pytest.raises(CommandFailed, match=reason):
+            admin.create(email, password)
+
+    def test_la_base_no_responde(self) -> None:
+        os.environ["AUTH_DATABASE_URL"] = "postgresql://u@127.0.0.1:1/x"
+        with pytest.raises(CommandFailed, match="AUTH_DATABASE_URL: the database does not answer"):
+            admin.create(EMAIL, PASSWORD)

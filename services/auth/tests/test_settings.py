@@ -1,0 +1,40 @@
+import pytest
+from pydantic import SecretStr
+
+from comanda.auth.settings import Settings
+from comanda.common.settings import InvalidSettings, load
+
+KEY = "una-clave-maestra-de-mas-de-32-letras"
+
+
+class TestSettings:
+    def test_el_emisor_se_llama_auth_issuer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AUTH_ISSUER", "https://id.tienda.es")
+        settings = load(Settings)
+        assert settings.issuer == settings.auth_issuer == "https://id.tienda.es"
+
+    @pytest.mark.parametrize("prefix", ["COMANDA", "AUTH"])
+    def test_el_primer_admin(self, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+        monkeypatch.setenv(f"{prefix}_ADMIN_EMAIL", "jefa@tienda.es")
+        monkeypatch.setenv(f"{prefix}_ADMIN_PASSWORD", "la clave de la jefa")
+        settings = load(Settings)
+        assert settings.admin_email == "jefa@tienda.es"
+        assert settings.admin_password == SecretStr("la clave de la jefa")
+        assert "la clave" not in repr(settings)
+
+    @pytest.mark.parametrize("value", ["", "corta"])
+    def test_en_produccion_hace_falta_la_clave_maestra(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        monkeypatch.setenv("AUTH_ENVIRONMENT", "production")
+        monkeypatch.setenv("AUTH_MASTER_KEY", value)
+        with pytest.raises(InvalidSettings, match="AUTH_MASTER_KEY"):
+            load(Settings)
+        monkeypatch.setenv("AUTH_MASTER_KEY", KEY)
+        assert KEY not in repr(load(Settings))
+
+    @pytest.mark.parametrize(("name", "value"), [("EMAIL", "nadie"), ("PASSWORD", "corta")])
+    def test_un_admin_imposible_se_dice_al_arrancar(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        monkeypatch.setenv(f"COMANDA_ADMIN_{name}", value)
+        with pytest.raises(InvalidSettings, match=f"COMANDA_ADMIN_{name}"):
+            load(Settings)
