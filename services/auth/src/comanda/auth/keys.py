@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-from pathlib import Path
 from typing import Any
 
 import structlog
