@@ -24,10 +24,13 @@ from comanda.inventario.domain import (
 )
 
 OLDEST_ID = timedelta(hours=48)
-"""A reservation is refused under an id made longer ago (or ahead) than this …"""
+"""A reservation is refused under an id made longer ago than this …"""
 
 CLOSED_KEPT = timedelta(hours=72)
-"""… so closed reservations can be forgotten after this time, and no late request can revive one."""
+"""… so closed reservations can be forgotten after this time, and no late request can revive one …"""
+
+NEWEST_ID = CLOSED_KEPT - OLDEST_ID
+"""… provided that its id was not made further ahead of our clock than this: such an id is refused as well."""
 
 
 @dataclass(slots=True)
@@ -60,13 +63,13 @@ class Almacen:
 
         Raises:
             ExistenciasInsuficientes: and the refusal is kept: the same request gets it for ever.
-            ReservaCerrada: closed before, other lines, or an id that is too old.
+            ReservaCerrada: closed before, other lines, or an id that is too old, too new or timeless.
         """
         reserva = self.reservas[pedido_id]
         if pedido_id not in self.nuevas:
             return self._repetida(reserva, lineas)
         self.nuevas.discard(pedido_id)
-        if creado is None or abs(self.ahora - creado) > OLDEST_ID:
+        if creado is None or not -NEWEST_ID <= self.ahora - creado <= OLDEST_ID:
             raise ReservaCerrada(self._cerrar(reserva, EstadoReserva.LIBERADA).estado)
         faltantes = self.faltantes(lineas)
         if faltantes:

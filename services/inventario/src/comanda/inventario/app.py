@@ -1,5 +1,8 @@
 """The wiring of inventario."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
 import httpx2
 from fastapi import FastAPI
 
@@ -13,6 +16,7 @@ from comanda.common.server import prepare_process
 from comanda.common.settings import load
 from comanda.common.trust import signer, verifier
 from comanda.inventario.clients import ProductosHttp
+from comanda.inventario.domain import Productos
 from comanda.inventario.routes import reservas, stock
 from comanda.inventario.service import Inventario
 from comanda.inventario.settings import Settings
@@ -43,15 +47,7 @@ def create_app(
         authorization=lambda: signs.token("productos"),
         transport=transport,
     )
-    keys = Keys(idempotency_keys, database, clock)
-    inventario = Inventario(
-        database,
-        keys,
-        ProductosHttp(productos),
-        clock,
-        reserva_ttl_seconds=settings.reserva_ttl_seconds,
-        sweep_seconds=settings.sweep_seconds,
-    )
+    parts = assemble(settings, clock, database, ProductosHttp(productos))
     services = {
         "pedidos": (settings.pedidos_jwks, ["reservas:escribir", "reservas:leer", "inventario:leer"]),
         "operador": (
@@ -69,9 +65,32 @@ def create_app(
             migrations="comanda.inventario",
             verifier=verifier(settings, NAME, clock, services),
             routers=[stock, reservas],
-            use_cases=inventario,
+            use_cases=parts.inventario,
             circuits=[productos.circuit],
-            loops=[inventario.barrer, keys.keep_swept],
+            loops=parts.loops,
             on_close=[productos.aclose],
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service is made of behind its HTTP interface."""
+
+    inventario: Inventario
+    loops: Sequence[Callable[[], Awaitable[None]]]
+    """What runs in the background for ever."""
+
+
+def assemble(settings: Settings, clock: Clock, database: Database, productos: Productos) -> Parts:
+    """The use cases over that neighbour; the simulation builds the very same ones over its own."""
+    keys = Keys(idempotency_keys, database, clock)
+    inventario = Inventario(
+        database,
+        keys,
+        productos,
+        clock,
+        reserva_ttl_seconds=settings.reserva_ttl_seconds,
+        sweep_seconds=settings.sweep_seconds,
+    )
+    return Parts(inventario, [inventario.barrer, keys.keep_swept])

@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.inventario.almacen import CLOSED_KEPT, Almacen
@@ -25,12 +26,11 @@ from comanda.inventario.domain import (
     Reserva,
     TipoMovimiento,
 )
-from comanda.inventario.tables import existencias, movimientos, reserva_lineas, reservas
+from comanda.inventario.tables import ACTIVA, CERRADA, existencias, movimientos, reserva_lineas, reservas
 
 _EXISTENCIAS = Keyset("existencias", existencias.c.producto_id)
 _MOVIMIENTOS = Keyset("movimientos", movimientos.c.id)
 _RESERVAS = Keyset("reservas", reservas.c.pedido_id, descending=True)
-_CLOSED = [EstadoReserva.LIBERADA.value, EstadoReserva.EXPIRADA.value, EstadoReserva.RECHAZADA.value]
 
 
 class Repository:
@@ -57,7 +57,8 @@ class Repository:
             statement = statement.values(
                 {name: sa.bindparam(name) for name in ("fisico", "reservado", "version", "actualizado_en")}
             )
-            await connection.execute(statement, [{"id": e.producto_id, **asdict(e)} for e in cambiadas])
+            rows = [asdict(nuevas) for nuevas in cambiadas]
+            await connection.execute(statement, [{"id": row.pop("producto_id"), **row} for row in rows])
 
     async def insertar_movimientos(self, connection: AsyncConnection, nuevos: Collection[Movimiento]) -> None:
         if nuevos:
@@ -68,22 +69,26 @@ class Repository:
         connection: AsyncConnection,
         provisionales: Sequence[Reserva],
         productos: Iterable[UUID],
-        **almacen: Any,
+        clock: Clock,
     ) -> Almacen:
-        """The working set of those reservations, all of it locked.
+        """The working set of those reservations, all of it locked, and the time at which it was.
 
         A reservation that is unknown is claimed by writing its provisional form, so that of two requests for one id
         the second waits for the first.
         """
         by_id = {reserva.pedido_id: reserva for reserva in provisionales}
-        nuevas = await self._claim(connection, [by_id[pedido_id] for pedido_id in sorted(by_id)])
-        conocidas = await self.leer_reservas(connection, by_id.keys() - nuevas, bloquear=True)
+        nuevas: set[UUID] = set()
+        conocidas: dict[UUID, Reserva] = {}
+        while pendientes := by_id.keys() - nuevas - conocidas.keys():  # again for one that is being forgotten meanwhile
+            nuevas |= await self._claim(connection, [by_id[pedido_id] for pedido_id in sorted(pendientes)])
+            conocidas |= await self.leer_reservas(connection, pendientes - nuevas, bloquear=True)
         ids = set(productos) | {linea.producto_id for reserva in conocidas.values() for linea in reserva.lineas}
         return Almacen(
             existencias=await self.leer_existencias(connection, sorted(ids), bloquear=True),
             reservas=conocidas | {pedido_id: by_id[pedido_id] for pedido_id in nuevas},
             nuevas=nuevas,
-            **almacen,
+            ahora=clock.now(),
+            nuevo_id=clock.new_id,
         )
 
     async def guardar(self, connection: AsyncConnection, almacen: Almacen) -> None:
@@ -117,14 +122,12 @@ class Repository:
 
     async def vencidas(self, connection: AsyncConnection, ahora: datetime, limite: int) -> list[UUID]:
         """Ids of reservations whose time is over, the oldest first."""
-        query = sa.select(reservas.c.pedido_id).where(reservas.c.estado == "ACTIVA", reservas.c.expira_en <= ahora)
+        query = sa.select(reservas.c.pedido_id).where(ACTIVA, reservas.c.expira_en <= ahora)
         return list((await connection.execute(query.order_by(reservas.c.expira_en).limit(limite))).scalars())
 
     async def cerradas(self, connection: AsyncConnection, ahora: datetime, limite: int) -> list[UUID]:
         """Ids of reservations that have been closed for so long that they can be forgotten."""
-        query = sa.select(reservas.c.pedido_id).where(
-            reservas.c.estado.in_(_CLOSED), reservas.c.actualizado_en < ahora - CLOSED_KEPT
-        )
+        query = sa.select(reservas.c.pedido_id).where(CERRADA, reservas.c.actualizado_en < ahora - CLOSED_KEPT)
         return list((await connection.execute(query.order_by(reservas.c.actualizado_en).limit(limite))).scalars())
 
     async def olvidar(self, connection: AsyncConnection, ids: Sequence[UUID]) -> None:

@@ -45,7 +45,7 @@ class InventarioNuevo(Body):
 class MovimientoNuevo(Body):
     tipo: Literal["ENTRADA", "SALIDA", "AJUSTE"]
     cantidad: Cantidad
-    fisico_esperado: Cantidad | None = None
+    fisico_esperado: Annotated[Integer, Field(ge=0)] | None = None
     motivo: Annotated[Line, Field(max_length=500)] | None = None
 
 

@@ -109,14 +109,13 @@ class Inventario:
         Raises:
             NoEncontrado, VersionObsoleta, ExistenciasCambiadas, ExistenciasInsuficientes, ClaveReutilizada.
         """
-        ahora = self._clock.now()
         async with self._database.transaction() as connection:
-            if key and (given := await self._keys.answer_or_claim(connection, key, ahora)):
+            if key and (given := await self._keys.answer_or_claim(connection, key, self._clock.now())):
                 return given, True
             bloqueadas = await self._repository.leer_existencias(connection, [producto_id], bloquear=True)
             if producto_id not in bloqueadas:
                 raise NoEncontrado
-            antes = bloqueadas[producto_id]
+            antes, ahora = bloqueadas[producto_id], self._clock.now()
             precondition.check(antes.version)
             cambio = movimiento_con_signo(antes, tipo, cantidad, fisico_esperado)
             despues = antes.mover(fisico=cambio, ahora=ahora)
@@ -219,9 +218,7 @@ class Inventario:
     ) -> Decision:
         """One transaction of the engine. What a refusal leaves behind is committed before it is raised."""
         async with self._database.transaction() as connection:
-            almacen = await self._repository.abrir(
-                connection, provisionales, productos, ahora=self._clock.now(), nuevo_id=self._clock.new_id
-            )
+            almacen = await self._repository.abrir(connection, provisionales, productos, self._clock)
             refusal: Problem | None = None
             try:
                 decision = engine(almacen)

@@ -7,6 +7,10 @@ from comanda.common.idempotency import keys_table
 
 metadata = sa.MetaData()
 
+ACTIVA = sa.text("estado = 'ACTIVA'")
+CERRADA = sa.text("estado IN ('LIBERADA', 'EXPIRADA', 'RECHAZADA')")
+"""The conditions of two partial indexes. Queries repeat them word for word: SQLite recognises them by their text."""
+
 existencias = sa.Table(
     "existencias",
     metadata,
@@ -43,14 +47,14 @@ reservas = sa.Table(
     sa.Index(
         "ix_reservas_activas",
         "expira_en",
-        sqlite_where=sa.text("estado = 'ACTIVA'"),
-        postgresql_where=sa.text("estado = 'ACTIVA'"),
+        sqlite_where=ACTIVA,
+        postgresql_where=ACTIVA,
     ),
     sa.Index(
         "ix_reservas_cerradas",
         "actualizado_en",
-        sqlite_where=sa.text("estado IN ('LIBERADA', 'EXPIRADA', 'RECHAZADA')"),
-        postgresql_where=sa.text("estado IN ('LIBERADA', 'EXPIRADA', 'RECHAZADA')"),
+        sqlite_where=CERRADA,
+        postgresql_where=CERRADA,
     ),
 )
 

@@ -1,5 +1,8 @@
 """The wiring of pedidos."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
 import httpx2
 from fastapi import FastAPI
 
@@ -13,6 +16,7 @@ from comanda.common.server import prepare_process
 from comanda.common.settings import load
 from comanda.common.trust import signer, verifier
 from comanda.pedidos.clients import InventarioHttp, ProductosHttp
+from comanda.pedidos.domain import Inventario, Productos
 from comanda.pedidos.recovery import Recovery
 from comanda.pedidos.repository import Repository
 from comanda.pedidos.routes import routes
@@ -37,10 +41,44 @@ def create_app(
     """Args: transport: the network to the neighbours; None: the real one."""
     clock = clock or SystemClock()
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
+    neighbours = _neighbours(settings, clock, transport)
+    parts = assemble(
+        settings, clock, database, InventarioHttp(neighbours["inventario"]), ProductosHttp(neighbours["productos"])
+    )
+    services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
+    return common.create_app(
+        common.Wiring(
+            name=NAME,
+            description="Orders: placed once, completed or cancelled once, whatever happens in between.",
+            settings=settings,
+            clock=clock,
+            database=database,
+            migrations="comanda.pedidos",
+            verifier=verifier(settings, NAME, clock, services),
+            routers=[routes],
+            use_cases=parts.pedidos,
+            circuits=[neighbour.circuit for neighbour in neighbours.values()],
+            loops=parts.loops,
+            on_close=[neighbour.aclose for neighbour in neighbours.values()],
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service is made of behind its HTTP interface."""
+
+    pedidos: Pedidos
+    loops: Sequence[Callable[[], Awaitable[None]]]
+    """What runs in the background for ever."""
+
+
+def assemble(
+    settings: Settings, clock: Clock, database: Database, inventario: Inventario, productos: Productos
+) -> Parts:
+    """The use cases over those neighbours; the simulation builds the very same ones over its own."""
     repository = Repository(database)
     keys = Keys(idempotency_keys, database, clock)
-    neighbours = _neighbours(settings, clock, transport)
-    inventario = InventarioHttp(neighbours["inventario"])
     saga = Saga(
         database,
         repository,
@@ -54,7 +92,7 @@ def create_app(
         repository,
         keys,
         saga,
-        ProductosHttp(neighbours["productos"]),
+        productos,
         clock,
         lease_seconds=settings.lease_seconds,
         max_open_orders=settings.max_open_orders,
@@ -70,23 +108,7 @@ def create_app(
         pause_seconds=settings.recovery_seconds,
         backoff_seconds=settings.recovery_backoff_seconds,
     )
-    services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
-    return common.create_app(
-        common.Wiring(
-            name=NAME,
-            description="Orders: placed once, completed or cancelled once, whatever happens in between.",
-            settings=settings,
-            clock=clock,
-            database=database,
-            migrations="comanda.pedidos",
-            verifier=verifier(settings, NAME, clock, services),
-            routers=[routes],
-            use_cases=pedidos,
-            circuits=[neighbour.circuit for neighbour in neighbours.values()],
-            loops=[recovery.run, keys.keep_swept],
-            on_close=[neighbour.aclose for neighbour in neighbours.values()],
-        )
-    )
+    return Parts(pedidos, [recovery.run, keys.keep_swept])
 
 
 def _neighbours(settings: Settings, clock: Clock, transport: httpx2.AsyncBaseTransport | None) -> dict[str, Neighbour]:

@@ -49,7 +49,7 @@ class InventarioHttp:
             "PUT", f"/reservas/{pedido.id}", json={"lineas": lineas}, expected=(200, 201, 409)
         )
         if answer.status != 409:
-            return _parsed(answer, lambda body: Reservada(datetime.fromisoformat(body["expira_en"])))
+            return _parsed(answer, lambda body: Reservada(_moment(body["expira_en"])))
         if answer.slug == INSUFICIENTES:
             return _parsed(answer, lambda body: Insuficientes(body["faltantes"]))
         return _closed(answer)
@@ -96,5 +96,12 @@ def _parsed(answer: Answer, parse: Callable[[Any], Parsed]) -> Parsed:
     """What a neighbour's body says; a body of another shape is no answer."""
     try:
         return parse(answer.json())
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise RespuestaInvalida(answer.servicio) from None
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment

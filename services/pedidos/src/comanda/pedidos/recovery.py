@@ -16,15 +16,15 @@ import structlog
 
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
-from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible, ServicioSaturado
+from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.pedidos.domain import ABANDONADO, EXPIRADO, Cerrada, Fase, Inventario, Pedido
 from comanda.pedidos.repository import Leased, Repository
-from comanda.pedidos.saga import SAGA, Saga
+from comanda.pedidos.saga import Saga
 
 BATCH = 50
 """Orders leased at once. All of them are worked on concurrently, so a lease need not outlast more than one round."""
 
-NO_VERDICT = (ServicioNoDisponible, ServicioSaturado, RespuestaInvalida, DatabaseUnavailable)
+NO_VERDICT = (ServicioNoDisponible, RespuestaInvalida, DatabaseUnavailable)
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ class Recovery:
             if pedido.fase is Fase.SOLICITADO:
                 intent = pedido.cancelar(ABANDONADO, self._clock.now())
                 pedido = await self._saga.intend(pedido, intent, ABANDONADO, lease=item.lease)
-            if pedido.fase in SAGA:
+            if pedido.fase in (Fase.COMPLETANDO, Fase.CANCELANDO):
                 pedido, _ = await self._saga.advance(pedido, lease=item.lease)
                 log.info("pedido_recuperado", pedido_id=str(pedido.id), fase=pedido.fase)
         except NO_VERDICT as fault:

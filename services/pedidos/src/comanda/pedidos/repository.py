@@ -17,9 +17,9 @@ from comanda.pedidos.tables import CANCELLED, OPEN, historial, pedidos
 
 _NEWEST_FIRST = Keyset("pedidos", pedidos.c.id, descending=True)
 _COLUMNS = [pedidos.c[name] for name in Pedido.__slots__]
-_IN_STATE: Mapping[Estado, sa.ColumnElement[bool]] = {
-    Estado.PENDIENTE: sa.literal_column(OPEN.text, sa.Boolean),
-    Estado.CANCELADO: sa.literal_column(CANCELLED.text, sa.Boolean),
+_IN_STATE: Mapping[Estado, sa.TextClause | sa.ColumnElement[bool]] = {
+    Estado.PENDIENTE: OPEN,
+    Estado.CANCELADO: CANCELLED,
     Estado.COMPLETADO: pedidos.c.fase == Fase.COMPLETADO.value,
 }
 
@@ -133,7 +133,7 @@ class Repository:
     async def abiertos(self, connection: AsyncConnection, cliente_id: str) -> tuple[int, int]:
         """How many pending orders the client has, and how many units are in them."""
         query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pedidos.c.unidades), 0))
-        query = query.where(pedidos.c.cliente_id == cliente_id, sa.literal_column(OPEN.text, sa.Boolean))
+        query = query.where(pedidos.c.cliente_id == cliente_id, OPEN)
         orders, units = (await connection.execute(query)).one()
         return orders, int(units)
 
@@ -143,7 +143,7 @@ class Repository:
         """Leases the orders that are due, skipping what others are leasing at this moment."""
         due = (
             sa.select(pedidos.c.id)
-            .where(sa.literal_column(OPEN.text, sa.Boolean), pedidos.c.next_attempt_at <= ahora)
+            .where(OPEN, pedidos.c.next_attempt_at <= ahora)
             .where(sa.or_(pedidos.c.leased_until.is_(None), pedidos.c.leased_until <= ahora))
             .order_by(pedidos.c.next_attempt_at)
             .limit(limite)

@@ -129,7 +129,7 @@ class Saga:
             The order as it now is, and the verdict; None in its place when somebody was faster.
 
         Raises:
-            ServicioNoDisponible, ServicioSaturado, RespuestaInvalida: nothing is known; the phase stays.
+            ServicioNoDisponible, RespuestaInvalida: nothing is known; the phase stays.
         """
         step = SAGA[pedido.fase]
         veredicto = await step.call(self._inventario, pedido)

@@ -20,7 +20,6 @@ from comanda.common.problems import (
     Problem,
     RespuestaInvalida,
     ServicioNoDisponible,
-    ServicioSaturado,
 )
 from comanda.pedidos.domain import (
     EXPIRADO,
@@ -48,7 +47,7 @@ from comanda.pedidos.saga import Saga
 MAX_STEPS = 4
 """Transitions one request makes at most; an order has no longer way to a final phase."""
 
-_NO_VERDICT = (ServicioNoDisponible, ServicioSaturado, RespuestaInvalida)
+_NO_VERDICT = (ServicioNoDisponible, RespuestaInvalida)
 
 
 class Render(Protocol):
@@ -98,7 +97,7 @@ class Pedidos:
         Raises:
             ProductoNoDisponible, TotalDistinto, DemasiadosPendientes: nothing is recorded.
             ClaveReutilizada, PeticionEnCurso, PedidoCancelado: about the key's first request.
-            ServicioNoDisponible, ServicioSaturado, RespuestaInvalida: of productos, nothing is recorded; of
+            ServicioNoDisponible, RespuestaInvalida: of productos, nothing is recorded; of
                 inventario, the order stands as SOLICITADO and the same key resumes it.
         """
         if key and (answer := await self._resume(key, render)):
@@ -148,7 +147,7 @@ class Pedidos:
 
         Raises:
             NoEncontrado, VersionObsoleta, TransicionInvalida, ReservaExpirada.
-            ServicioNoDisponible, ServicioSaturado, RespuestaInvalida: the intent stands; recovery finishes it.
+            ServicioNoDisponible, RespuestaInvalida: the intent stands; recovery finishes it.
         """
         pedido = await self.consultar(pedido_id, None)
         precondition.check(pedido.version)
@@ -170,7 +169,7 @@ class Pedidos:
 
         Raises:
             NoEncontrado, VersionObsoleta, TransicionInvalida.
-            ServicioNoDisponible, ServicioSaturado, RespuestaInvalida: the intent stands; recovery finishes it.
+            ServicioNoDisponible, RespuestaInvalida: the intent stands; recovery finishes it.
         """
         pedido = await self.consultar(pedido_id, cliente_id)
         precondition.check(pedido.version)
@@ -222,14 +221,14 @@ class Pedidos:
 
         try:
             despues, veredicto = await self._saga.advance(pedido, also=settle)
+            if veredicto is None:
+                return await self._from_row(despues, key, render)
         except BaseException as error:
             if isinstance(error, _NO_VERDICT):
                 error.extras["pedido_id"] = str(pedido.id)
             if key:
                 await self._release(key, until)
             raise
-        if veredicto is None:
-            return await self._from_row(despues, key, render)
         return _answer(despues, veredicto, render), False
 
     async def _resume(self, key: Key, render: Render) -> tuple[Answer, bool] | None:
@@ -251,10 +250,10 @@ class Pedidos:
             pedido = await self._repository.leer(connection, record.resource_id)
             if pedido is None:
                 return None
-            if pedido.fase is Fase.SOLICITADO:
+            if pedido.fase is Fase.SOLICITADO:  # locks the order, then the key, as the verdict's transaction does
+                await self._repository.reprogramar(connection, pedido, self._saga.next_attempt_at(pedido))
                 if not await self._keys.renew(connection, key, now=now, until=until):
                     raise PeticionEnCurso(headers={"Retry-After": "1"})
-                await self._repository.reprogramar(connection, pedido, self._saga.next_attempt_at(pedido))
         if pedido.fase is Fase.SOLICITADO:
             return await self._reserve(pedido, key, until, render)
         return await self._from_row(pedido, key, render)

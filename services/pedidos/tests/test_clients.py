@@ -1,0 +1,237 @@
+"""What the neighbours' answers mean, and what is no answer at all."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+
+from comanda.common.http import Neighbour
+from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.resilience import Circuit
+from comanda.common.testing import FakeClock
+from comanda.pedidos.clients import InventarioHttp, ProductosHttp
+from comanda.pedidos.domain import (
+    Cerrada,
+    Confirmada,
+    Fase,
+    Ficha,
+    Insuficientes,
+    Liberada,
+    Linea,
+    Pedido,
+    Reservada,
+)
+
+CAFE, TE = UUID(int=1), UUID(int=2)
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LINEAS = (Linea(CAFE, "CAF-1", "Café", 250, 3), Linea(TE, "TE-1", "Té", 5, 1))
+PEDIDO = Pedido(UUID(int=9), "ana", Fase.SOLICITADO, 1, LINEAS, "EUR", None, None, NOW, NOW)
+FICHA = {"id": str(CAFE), "sku": "CAF-1", "nombre": "Café", "precio": "2.50", "moneda": "EUR", "activo": True}
+
+
+class Vecino:
+    """Answers everything with one response and remembers the requests."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.requests: list[httpx2.Request] = []
+        self.response: httpx2.Response = httpx2.Response(200)
+        self.circuit = Circuit(
+            "vecino", fail_max=1, timeout_seconds=60, retry_attempts=0, retry_wait_seconds=0, clock=clock
+        )
+        self.neighbour = Neighbour(
+            "inventario",
+            "http://vecino",
+            circuit=self.circuit,
+            timeout_seconds=20,
+            authorization=lambda: "t",
+            transport=httpx2.MockTransport(self._answer),
+        )
+
+    async def _answer(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        return httpx2.Response(self.response.status_code, headers=self.response.headers, content=self.response.content)
+
+    def responde(self, status: int, body: Any = None, *, content: bytes | None = None, **headers: str) -> None:
+        raw = json.dumps(body).encode() if content is None else content
+        self.response = httpx2.Response(status, content=raw, headers=headers)
+
+    def rechaza(self, status: int, slug: str, **extras: Any) -> None:
+        self.responde(status, {"type": f"https://comanda.dev/problemas/{slug}", "status": status, **extras})
+
+
+@pytest.fixture
+def vecino(clock: FakeClock) -> Vecino:
+    return Vecino(clock)
+
+
+@pytest.fixture
+def inventario(vecino: Vecino) -> InventarioHttp:
+    return InventarioHttp(vecino.neighbour)
+
+
+class TestReservar:
+    @pytest.mark.parametrize("status", [200, 201])
+    async def test_reservada(self, vecino: Vecino, inventario: InventarioHttp, status: int) -> None:
+        vecino.responde(status, {"expira_en": "2026-01-01T12:15:00Z"})
+        assert await inventario.reservar(PEDIDO) == Reservada(datetime(2026, 1, 1, 12, 15, tzinfo=UTC))
+        [request] = vecino.requests
+        assert (request.method, request.url.path) == ("PUT", f"/reservas/{PEDIDO.id}")
+        assert json.loads(request.content) == {
+            "lineas": [{"producto_id": str(CAFE), "cantidad": 3}, {"producto_id": str(TE), "cantidad": 1}]
+        }
+
+    async def test_existencias_insuficientes(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        faltantes = [{"producto_id": str(CAFE), "solicitado": 3, "disponible": 1}]
+        vecino.rechaza(409, "existencias-insuficientes", faltantes=faltantes)
+        assert await inventario.reservar(PEDIDO) == Insuficientes(faltantes)
+
+    async def test_reserva_cerrada(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.rechaza(409, "reserva-cerrada", estado="LIBERADA")
+        assert await inventario.reservar(PEDIDO) == Cerrada("LIBERADA")
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            None,
+            [],
+            "texto",
+            {},
+            {"expira_en": None},
+            {"expira_en": 5},
+            {"expira_en": "mañana"},
+            {"expira_en": "2026-01-01T12:15:00"},
+        ],
+    )
+    async def test_un_201_que_no_dice_hasta_cuando(self, vecino: Vecino, inventario: InventarioHttp, body: Any) -> None:
+        vecino.responde(201, body)
+        with pytest.raises(RespuestaInvalida):
+            await inventario.reservar(PEDIDO)
+
+    @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff", b"[" * 100_000])
+    async def test_un_201_que_no_es_json(self, vecino: Vecino, inventario: InventarioHttp, content: bytes) -> None:
+        vecino.responde(201, content=content)
+        with pytest.raises(RespuestaInvalida):
+            await inventario.reservar(PEDIDO)
+
+    async def test_insuficientes_sin_faltantes(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.rechaza(409, "existencias-insuficientes")
+        with pytest.raises(RespuestaInvalida):
+            await inventario.reservar(PEDIDO)
+
+    @pytest.mark.parametrize("body", [None, [], {"type": 5}, {"type": "https://x/otro-conflicto"}])
+    async def test_un_409_desconocido(self, vecino: Vecino, inventario: InventarioHttp, body: Any) -> None:
+        vecino.responde(409, body)
+        with pytest.raises(RespuestaInvalida):
+            await inventario.reservar(PEDIDO)
+
+
+class TestConfirmar:
+    async def test_confirmada(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        assert await inventario.confirmar(PEDIDO) == Confirmada()
+        [request] = vecino.requests
+        assert (request.method, request.url.path) == ("POST", f"/reservas/{PEDIDO.id}/confirmar")
+
+    async def test_reserva_cerrada(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.rechaza(409, "reserva-cerrada", estado="EXPIRADA")
+        assert await inventario.confirmar(PEDIDO) == Cerrada("EXPIRADA")
+
+    async def test_un_409_desconocido(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.rechaza(409, "existencias-insuficientes", faltantes=[])
+        with pytest.raises(RespuestaInvalida):
+            await inventario.confirmar(PEDIDO)
+
+
+class TestLiberar:
+    async def test_liberada(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        assert await inventario.liberar(PEDIDO) == Liberada()
+        [request] = vecino.requests
+        assert (request.method, request.url.path) == ("POST", f"/reservas/{PEDIDO.id}/liberar")
+
+    async def test_confirmada_no_dice_que_este_liberada(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.rechaza(409, "reserva-confirmada")
+        with pytest.raises(RespuestaInvalida):
+            await inventario.liberar(PEDIDO)
+
+
+class TestEstados:
+    async def test_de_las_que_se_conocen(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.responde(200, {"elementos": [{"pedido_id": str(CAFE), "estado": "EXPIRADA"}], "siguiente": None})
+        assert await inventario.estados([CAFE, TE]) == {CAFE: "EXPIRADA"}
+        [request] = vecino.requests
+        assert (request.method, request.url.path) == ("GET", "/reservas")
+        assert request.url.params["ids"] == f"{CAFE},{TE}"
+
+    @pytest.mark.parametrize(
+        "body", [None, {}, {"elementos": 5}, {"elementos": [{}]}, {"elementos": [{"pedido_id": 5, "estado": "x"}]}]
+    )
+    async def test_lo_que_no_es_una_lista_de_reservas(
+        self, vecino: Vecino, inventario: InventarioHttp, body: Any
+    ) -> None:
+        vecino.responde(200, body)
+        with pytest.raises(RespuestaInvalida):
+            await inventario.estados([CAFE])
+
+
+class TestFichas:
+    async def test_de_los_que_existen(self, vecino: Vecino) -> None:
+        vecino.responde(200, {"elementos": [FICHA], "siguiente": None})
+        fichas = await ProductosHttp(vecino.neighbour).fichas([CAFE, TE])
+        assert fichas == {CAFE: Ficha(CAFE, "CAF-1", "Café", 250, "EUR", True)}
+        [request] = vecino.requests
+        assert (request.method, request.url.path) == ("GET", "/productos")
+        assert request.url.params["ids"] == f"{CAFE},{TE}"
+
+    @pytest.mark.parametrize(
+        "cambio",
+        [{"id": 5}, {"id": "x"}, {"id": None}, {"precio": 2.5}, {"precio": "-1"}, {"precio": None}, {"precio": "x"}],
+    )
+    async def test_una_ficha_que_no_lo_es(self, vecino: Vecino, cambio: dict[str, Any]) -> None:
+        vecino.responde(200, {"elementos": [FICHA | cambio]})
+        with pytest.raises(RespuestaInvalida):
+            await ProductosHttp(vecino.neighbour).fichas([CAFE])
+
+    @pytest.mark.parametrize("campo", FICHA)
+    async def test_una_ficha_sin_un_campo(self, vecino: Vecino, campo: str) -> None:
+        vecino.responde(200, {"elementos": [{k: v for k, v in FICHA.items() if k != campo}]})
+        with pytest.raises(RespuestaInvalida):
+            await ProductosHttp(vecino.neighbour).fichas([CAFE])
+
+    @pytest.mark.parametrize("activo", [False, None, "true", 1])
+    async def test_solo_true_esta_a_la_venta(self, vecino: Vecino, activo: Any) -> None:
+        vecino.responde(200, {"elementos": [FICHA | {"activo": activo}]})
+        assert not (await ProductosHttp(vecino.neighbour).fichas([CAFE]))[CAFE].activo
+
+
+CALLS: dict[str, Callable[[Neighbour], Any]] = {
+    "reservar": lambda neighbour: InventarioHttp(neighbour).reservar(PEDIDO),
+    "confirmar": lambda neighbour: InventarioHttp(neighbour).confirmar(PEDIDO),
+    "liberar": lambda neighbour: InventarioHttp(neighbour).liberar(PEDIDO),
+    "estados": lambda neighbour: InventarioHttp(neighbour).estados([PEDIDO.id]),
+    "fichas": lambda neighbour: ProductosHttp(neighbour).fichas([CAFE]),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+class TestSinVeredicto:
+    @pytest.mark.parametrize("status", [204, 302, 400, 401, 403, 404, 413, 422, 500, 502, 504])
+    async def test_cualquier_otro_estado_es_respuesta_invalida_y_no_abre_el_circuito(
+        self, vecino: Vecino, call: str, status: int
+    ) -> None:
+        vecino.responde(status, {"detail": "?"})
+        with pytest.raises(RespuestaInvalida) as fault:
+            await CALLS[call](vecino.neighbour)
+        assert fault.value.status_code == 502
+        assert fault.value.extras == {"servicio": "inventario"}
+        assert vecino.circuit.state == "CERRADO"
+
+    @pytest.mark.parametrize("status", [429, 503])
+    async def test_saturado_o_apagandose_dice_cuando_volver(self, vecino: Vecino, call: str, status: int) -> None:
+        vecino.responde(status, {}, **{"Retry-After": "7"})
+        with pytest.raises(ServicioNoDisponible) as fault:
+            await CALLS[call](vecino.neighbour)
+        assert fault.value.headers == {"Retry-After": "7"}
+        assert vecino.circuit.state == "CERRADO"

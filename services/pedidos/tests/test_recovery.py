@@ -1,0 +1,311 @@
+"""Orders that nobody moves on move by themselves: abandoned, expired, half-completed, whoever died meanwhile."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from comanda.common.conditional import Precondition
+from comanda.common.database import DatabaseUnavailable
+from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.testing import FakeClock
+from comanda.pedidos.domain import Fase
+from comanda.pedidos.recovery import BATCH
+
+SIN_VEREDICTO = [ServicioNoDisponible("inventario"), RespuestaInvalida("inventario")]
+LONG = 1000
+"""Seconds after which recovery is due to look at an order in any phase."""
+
+
+async def vencido(mundo: Any, fase: Fase) -> Any:
+    """An order in that phase that recovery should look at now."""
+    pedido = await mundo.en_fase(fase)
+    mundo.clock.advance(LONG)
+    return pedido
+
+
+class TestSolicitado:
+    @pytest.mark.parametrize("llego", [True, False])
+    async def test_se_abandona_y_nada_queda_reservado(self, mundo: Any, llego: bool) -> None:
+        """Whether its PUT ever reached inventario or not; a tombstone refuses one that is still on its way."""
+        pedido = await vencido(mundo, Fase.SOLICITADO)
+        if llego:
+            mundo.inventario.reservas[pedido.id] = "ACTIVA"
+        assert await mundo.recuperar() == 1
+        cancelado = await mundo.leer(pedido.id)
+        assert (cancelado.fase, cancelado.motivo) == (Fase.CANCELADO, "abandonado")
+        assert mundo.inventario.reservas == {pedido.id: "LIBERADA"}
+        assert await mundo.fases(pedido.id) == ["SOLICITADO", "CANCELANDO", "CANCELADO"]
+        assert mundo.inventario.llamadas_a("reservar") == 0
+
+    async def test_sin_inventario_queda_cancelandose(self, mundo: Any) -> None:
+        pedido = await vencido(mundo, Fase.SOLICITADO)
+        mundo.inventario.caido = True
+        await mundo.recuperar()
+        assert (await mundo.leer(pedido.id)).fase is Fase.CANCELANDO
+        mundo.inventario.caido = False
+        mundo.clock.advance(2)
+        assert await mundo.recuperar() == 1
+        assert (await mundo.leer(pedido.id)).motivo == "abandonado"
+
+    async def test_el_cliente_lo_reserva_a_tiempo(self, mundo: Any) -> None:
+        """Its retry wins between the lease and the intent: recovery leaves the order alone."""
+        pedido = await vencido(mundo, Fase.SOLICITADO)
+        original = mundo.saga.intend
+
+        async def tarde(*arguments: Any, **options: Any) -> Any:
+            mundo.saga.intend = original
+            await mundo.saga.advance(pedido)
+            return await original(*arguments, **options)
+
+        mundo.saga.intend = tarde
+        assert await mundo.recuperar() == 1
+        assert (await mundo.leer(pedido.id)).fase is Fase.RESERVADO
+        assert mundo.inventario.llamadas_a("liberar") == 0
+
+
+class TestIntentos:
+    @pytest.mark.parametrize(
+        ("fase", "final", "reserva"),
+        [(Fase.COMPLETANDO, Fase.COMPLETADO, "CONFIRMADA"), (Fase.CANCELANDO, Fase.CANCELADO, "LIBERADA")],
+    )
+    async def test_se_acaban(self, mundo: Any, fase: Fase, final: Fase, reserva: str) -> None:
+        pedido = await vencido(mundo, fase)
+        assert await mundo.recuperar() == 1
+        assert (await mundo.leer(pedido.id)).fase is final
+        assert mundo.inventario.reservas == {pedido.id: reserva}
+        assert await mundo.recuperar() == 0
+
+    async def test_completar_una_reserva_que_expiro_entretanto(self, mundo: Any) -> None:
+        pedido = await vencido(mundo, Fase.COMPLETANDO)
+        mundo.inventario.reservas[pedido.id] = "EXPIRADA"
+        await mundo.recuperar()
+        cancelado = await mundo.leer(pedido.id)
+        assert (cancelado.fase, cancelado.motivo) == (Fase.CANCELADO, "expirado")
+
+    @pytest.mark.parametrize("fallo", SIN_VEREDICTO)
+    @pytest.mark.parametrize("fase", [Fase.COMPLETANDO, Fase.CANCELANDO])
+    async def test_sin_veredicto_se_vuelve_a_intentar(self, mundo: Any, fase: Fase, fallo: Exception) -> None:
+        pedido = await vencido(mundo, fase)
+        mundo.inventario.fallos = [fallo]
+        assert await mundo.recuperar() == 1
+        assert await mundo.leer(pedido.id) == pedido
+        assert await mundo.recuperar() == 0
+        mundo.clock.advance(2)
+        assert await mundo.recuperar() == 1
+        assert (await mundo.leer(pedido.id)).fase in (Fase.COMPLETADO, Fase.CANCELADO)
+
+
+class TestReservado:
+    @pytest.mark.parametrize(
+        ("reserva", "motivo"),
+        [("EXPIRADA", "expirado"), ("LIBERADA", "reserva-cerrada"), ("RECHAZADA", "reserva-cerrada")],
+    )
+    async def test_cerrada_por_inventario(self, mundo: Any, reserva: str, motivo: str) -> None:
+        pedido = await vencido(mundo, Fase.RESERVADO)
+        mundo.inventario.reservas[pedido.id] = reserva
+        assert await mundo.recuperar() == 1
+        cancelado = await mundo.leer(pedido.id)
+        assert (cancelado.fase, cancelado.motivo) == (Fase.CANCELADO, motivo)
+        assert mundo.inventario.llamadas_a("liberar") == 0
+
+    async def test_aun_activa_solo_inventario_juzga(self, mundo: Any) -> None:
+        """Our clock is ahead of inventario's, or its sweeper is late: nothing is cancelled, it is asked again."""
+        pedido = await vencido(mundo, Fase.RESERVADO)
+        assert await mundo.recuperar() == 1
+        assert await mundo.leer(pedido.id) == pedido
+        assert await mundo.recuperar() == 0
+        mundo.clock.advance(2)
+        mundo.inventario.reservas[pedido.id] = "EXPIRADA"
+        await mundo.recuperar()
+        assert (await mundo.leer(pedido.id)).motivo == "expirado"
+
+    async def test_pedidos_estuvo_caido_horas_y_inventario_ya_la_olvido(self, mundo: Any) -> None:
+        pedido = await vencido(mundo, Fase.RESERVADO)
+        mundo.inventario.reservas.clear()
+        assert await mundo.recuperar() == 1
+        cancelado = await mundo.leer(pedido.id)
+        assert (cancelado.fase, cancelado.motivo) == (Fase.CANCELADO, "expirado")
+        assert mundo.inventario.reservas == {pedido.id: "LIBERADA"}  # so that nothing can hold stock for it any more
+
+    async def test_todas_en_una_pregunta(self, mundo: Any) -> None:
+        pedidos = [await mundo.en_fase(Fase.RESERVADO) for _ in range(4)]
+        mundo.clock.advance(LONG)
+        for pedido, reserva in zip(pedidos, ["EXPIRADA", "ACTIVA", "EXPIRADA", None], strict=True):
+            if reserva:
+                mundo.inventario.reservas[pedido.id] = reserva
+            else:
+                del mundo.inventario.reservas[pedido.id]
+        assert await mundo.recuperar() == 4
+        assert [(await mundo.leer(pedido.id)).fase for pedido in pedidos] == [
+            Fase.CANCELADO,
+            Fase.RESERVADO,
+            Fase.CANCELADO,
+            Fase.CANCELADO,
+        ]
+
+    @pytest.mark.parametrize("fallo", SIN_VEREDICTO)
+    async def test_sin_veredicto_no_se_cancela(self, mundo: Any, fallo: Exception) -> None:
+        pedido = await vencido(mundo, Fase.RESERVADO)
+        mundo.inventario.reservas[pedido.id] = "EXPIRADA"
+        mundo.inventario.fallos = [fallo]
+        await mundo.recuperar()
+        assert await mundo.leer(pedido.id) == pedido
+        mundo.clock.advance(2)
+        await mundo.recuperar()
+        assert (await mundo.leer(pedido.id)).fase is Fase.CANCELADO
+
+    async def test_olvidada_y_completandose_a_la_vez(self, mundo: Any) -> None:
+        """The administrator's intent is committed first: recovery must not release what is being confirmed."""
+        pedido = await vencido(mundo, Fase.RESERVADO)
+        del mundo.inventario.reservas[pedido.id]
+        original = mundo.saga.intend
+
+        async def tarde(*arguments: Any, **options: Any) -> Any:
+            mundo.saga.intend = original
+            await original(pedido, pedido.completar(mundo.clock.now()), "completar")
+            return await original(*arguments, **options)
+
+        mundo.saga.intend = tarde
+        await mundo.recuperar()
+        assert (await mundo.leer(pedido.id)).fase is Fase.COMPLETANDO
+        assert mundo.inventario.llamadas_a("liberar") == 0
+
+
+class TestEspera:
+    async def test_crece_y_tiene_tope(self, mundo: Any) -> None:
+        await vencido(mundo, Fase.CANCELANDO)
+        mundo.inventario.caido = True
+        await mundo.recuperar()
+        for seconds in (2, 4, 8, 16, 30, 30, 30):
+            mundo.clock.advance(seconds - 0.001)
+            assert await mundo.recuperar() == 0
+            mundo.clock.advance(0.001)
+            assert await mundo.recuperar() == 1
+
+    async def test_empieza_de_nuevo_en_cada_fase(self, mundo: Any) -> None:
+        pedido = await vencido(mundo, Fase.RESERVADO)
+        for seconds in (0, 2, 4):
+            mundo.clock.advance(seconds)
+            await mundo.recuperar()
+        mundo.inventario.caido = True
+        with pytest.raises(ServicioNoDisponible):
+            await mundo.servicio.cancelar(pedido.id, None, "x", Precondition())
+        assert await mundo.recuperar() == 1
+        mundo.clock.advance(2)
+        assert await mundo.recuperar() == 1
+
+    async def test_sin_base_de_datos_acaba_el_arriendo(self, mundo: Any) -> None:
+        pedido = await vencido(mundo, Fase.CANCELANDO)
+        mundo.inventario.caido = True
+
+        async def falla(*_: Any, **__: Any) -> None:
+            raise DatabaseUnavailable("lost")
+
+        mundo.repository.reprogramar = falla
+        assert await mundo.recuperar() == 1
+        mundo.inventario.caido = False
+        mundo.clock.advance(27.999)
+        assert await mundo.recuperar() == 0
+        mundo.clock.advance(0.001)
+        assert await mundo.recuperar() == 1
+        assert (await mundo.leer(pedido.id)).fase is Fase.CANCELADO
+
+
+class TestVarias:
+    """Replicas share the work, and take over that of one who died or sleeps."""
+
+    async def test_dos_a_la_vez_sobre_un_pedido(self, mundo: Any, replica: Any) -> None:
+        pedido = await vencido(mundo, Fase.COMPLETANDO)
+        worked_on = await asyncio.gather(mundo.recuperar(), replica().recuperar())
+        assert sorted(worked_on) == [0, 1]
+        assert mundo.inventario.llamadas_a("confirmar") == 1
+        assert await mundo.fases(pedido.id) == ["SOLICITADO", "RESERVADO", "COMPLETANDO", "COMPLETADO"]
+
+    async def test_se_reparten_los_pedidos(self, mundo: Any, replica: Any) -> None:
+        pedidos = [await mundo.en_fase(Fase.CANCELANDO) for _ in range(6)]
+        mundo.clock.advance(LONG)
+        assert sum(await asyncio.gather(mundo.recuperar(), replica().recuperar())) == 6
+        assert mundo.inventario.llamadas_a("liberar") == 6
+        assert {(await mundo.leer(pedido.id)).fase for pedido in pedidos} == {Fase.CANCELADO}
+
+    @pytest.mark.parametrize("fase", [Fase.COMPLETANDO, Fase.CANCELANDO])
+    async def test_la_que_duerme_pierde_su_arriendo(self, mundo: Any, replica: Any, fase: Fase) -> None:
+        """Its late call is repeated work, its late write is refused, and the history has each step once."""
+        pedido = await vencido(mundo, fase)
+        operacion = {Fase.COMPLETANDO: "confirmar", Fase.CANCELANDO: "liberar"}[fase]
+        pausa = mundo.inventario.pausar(operacion, antes=False)
+        dormida = asyncio.create_task(mundo.recuperar())
+        await pausa.llegada.wait()
+        otra = replica()
+        assert await otra.recuperar() == 0
+        mundo.clock.advance(28)
+        assert await otra.recuperar() == 1
+        final = await mundo.leer(pedido.id)
+        assert final.fase in (Fase.COMPLETADO, Fase.CANCELADO)
+        pausa.seguir.set()
+        assert await dormida == 1
+        assert await mundo.leer(pedido.id) == final
+        assert len(await mundo.fases(pedido.id)) == 4
+
+    async def test_la_que_duerme_no_aplaza_el_trabajo_de_la_otra(self, mundo: Any, replica: Any) -> None:
+        """The old holder's call fails late: it may not touch the lease that is somebody else's now."""
+        pedido = await vencido(mundo, Fase.CANCELANDO)
+        vieja = mundo.inventario.pausar("liberar", antes=True)
+        dormida = asyncio.create_task(mundo.recuperar())
+        await vieja.llegada.wait()
+        mundo.clock.advance(28)
+        nueva = mundo.inventario.pausar("liberar", antes=False)
+        otra = asyncio.create_task(replica().recuperar())
+        await nueva.llegada.wait()
+        mundo.inventario.fallos = [ServicioNoDisponible("inventario")]
+        vieja.seguir.set()
+        await dormida
+        mundo.clock.advance(2)
+        assert await replica().recuperar() == 0  # still leased by the second one
+        nueva.seguir.set()
+        await otra
+        assert (await mundo.leer(pedido.id)).fase is Fase.CANCELADO
+
+    async def test_la_que_duerme_antes_de_su_intento(self, mundo: Any, replica: Any) -> None:
+        """The order is SOLICITADO still, but another has it on lease: the sleeper must not reserve stock for it."""
+        pedido = await vencido(mundo, Fase.SOLICITADO)
+        original, otra = mundo.saga.intend, replica()
+        liberar = mundo.inventario.pausar("liberar", antes=True)
+
+        async def tarde(*arguments: Any, **options: Any) -> Any:
+            mundo.clock.advance(28)
+            async with otra.database.transaction() as connection:
+                ahora = mundo.clock.now()
+                [suyo] = await otra.repository.arrendar(connection, ahora, ahora, 1)
+            lost = await original(*arguments, **options)
+            assert lost.fase is Fase.SOLICITADO
+            assert suyo.lease == options["lease"] + 1
+            return lost
+
+        mundo.saga.intend = tarde
+        await mundo.recuperar()
+        assert mundo.inventario.llamadas == []
+        liberar.seguir.set()
+        await otra.recuperar()
+        assert (await mundo.leer(pedido.id)).motivo == "abandonado"
+
+
+class TestRun:
+    async def test_no_descansa_mientras_haya_una_tanda_llena(self, mundo: Any, clock: FakeClock) -> None:
+        for _ in range(BATCH + 1):
+            await mundo.insertar(mundo.solicitud())
+        clock.advance(LONG)
+        sleeping = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            assert seconds == 1
+            sleeping.set()
+            await asyncio.Event().wait()
+
+        clock.sleep = sleep  # type: ignore[method-assign]
+        running = asyncio.create_task(mundo.recovery.run())
+        await sleeping.wait()
+        running.cancel()
+        assert mundo.inventario.llamadas_a("liberar") == BATCH + 1
+        assert {pedido.fase for pedido in await mundo.todos()} == {Fase.CANCELADO}

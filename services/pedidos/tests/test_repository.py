@@ -1,0 +1,243 @@
+"""What is written is read again, who writes first wins, and every question has its index — on both databases."""
+
+import asyncio
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from comanda.common.database import Database
+from comanda.common.pagination import PageRequest
+from comanda.common.testing import FakeClock
+from comanda.common.testing_schema import schema_differences
+from comanda.pedidos.domain import Estado, Fase, Linea, Pedido
+from comanda.pedidos.repository import Leased
+from comanda.pedidos.tables import metadata
+
+MINUTE = timedelta(minutes=1)
+
+
+class TestEsquema:
+    async def test_las_migraciones_llevan_a_las_tablas(self, database_url: str) -> None:
+        assert await schema_differences(database_url, metadata) == []
+
+
+class TestInsertar:
+    async def test_se_lee_lo_que_se_escribio(self, mundo: Any) -> None:
+        pedido = mundo.solicitud(
+            Linea(mundo.clock.new_id(), "CAF-1", "Café «tueste» 🫘", 1990, 3),
+            Linea(mundo.clock.new_id(), "TE-1", "Té", 0, 1),
+        )
+        await mundo.insertar(pedido)
+        assert await mundo.leer(pedido.id) == pedido
+
+    async def test_el_pedido_mas_grande_posible(self, mundo: Any) -> None:
+        linea = Linea(mundo.clock.new_id(), "s" * 64, "n" * 200, 100_000_000, 1_000_000)
+        pedido = mundo.solicitud(*[linea] * 100)
+        await mundo.insertar(pedido)
+        assert (await mundo.leer(pedido.id)).total_centimos == 10**16
+        async with mundo.database.read() as connection:
+            assert await mundo.repository.abiertos(connection, "ana") == (1, 10**8)
+
+
+class TestGuardar:
+    @pytest.fixture
+    async def pedido(self, mundo: Any) -> Pedido:
+        pedido: Pedido = await mundo.en_fase(Fase.SOLICITADO)
+        return pedido
+
+    async def guardar(self, mundo: Any, antes: Pedido, despues: Pedido, lease: int | None = None) -> bool:
+        async with mundo.database.transaction() as connection:
+            written: bool = await mundo.repository.guardar(
+                connection, antes, despues, "causa", mundo.clock.now(), lease
+            )
+            return written
+
+    async def test_otra_version_no_escribe(self, mundo: Any, pedido: Pedido) -> None:
+        stale = replace(pedido, version=2)
+        assert not await self.guardar(mundo, stale, stale.cancelar("x", mundo.clock.now()))
+        assert await mundo.leer(pedido.id) == pedido
+        assert await mundo.fases(pedido.id) == ["SOLICITADO"]
+
+    async def test_otra_fase_no_escribe(self, mundo: Any, pedido: Pedido) -> None:
+        stale = replace(pedido, fase=Fase.RESERVADO)
+        assert not await self.guardar(mundo, stale, stale.completar(mundo.clock.now()))
+        assert await mundo.leer(pedido.id) == pedido
+
+    async def test_un_arriendo_que_ya_es_de_otro_no_escribe(self, mundo: Any, pedido: Pedido) -> None:
+        mundo.clock.advance(300)
+        [mio] = await arrendar(mundo)
+        mundo.clock.advance(60)
+        [suyo] = await arrendar(mundo)
+        despues = pedido.cancelar("abandonado", mundo.clock.now())
+        assert not await self.guardar(mundo, pedido, despues, mio.lease)
+        assert await self.guardar(mundo, pedido, despues, suyo.lease)
+        assert await mundo.leer(pedido.id) == despues
+
+    async def test_de_dos_a_la_vez_escribe_uno(self, mundo: Any, replica: Any, pedido: Pedido) -> None:
+        otra = replica()
+        ahora = mundo.clock.now()
+        written = await asyncio.gather(
+            self.guardar(mundo, pedido, pedido.reservado(ahora, ahora)),
+            self.guardar(otra, pedido, pedido.cancelar("x", ahora)),
+        )
+        assert sorted(written) == [False, True]
+        assert len(await mundo.fases(pedido.id)) == 2
+
+
+class TestReprogramar:
+    async def test_dice_cuando_mirar(self, mundo: Any) -> None:
+        pedido = await mundo.en_fase(Fase.CANCELANDO)
+        async with mundo.database.transaction() as connection:
+            await mundo.repository.reprogramar(connection, pedido, mundo.clock.now() + MINUTE, attempts=3)
+        mundo.clock.advance(59)
+        assert await arrendar(mundo) == []
+        mundo.clock.advance(1)
+        assert [(item.pedido, item.attempts) for item in await arrendar(mundo)] == [(pedido, 3)]
+
+    async def test_con_un_arriendo_perdido_no_escribe(self, mundo: Any) -> None:
+        pedido = await mundo.en_fase(Fase.CANCELANDO)
+        mundo.clock.advance(28)
+        [mio] = await arrendar(mundo)
+        async with mundo.database.transaction() as connection:
+            await mundo.repository.reprogramar(connection, pedido, mundo.clock.now(), lease=mio.lease - 1)
+        assert await arrendar(mundo) == []
+
+
+async def arrendar(mundo: Any, limite: int = 50) -> list[Leased]:
+    """The due orders, leased for a minute."""
+    async with mundo.database.transaction() as connection:
+        ahora = mundo.clock.now()
+        leased: list[Leased] = await mundo.repository.arrendar(connection, ahora, ahora + MINUTE, limite)
+        return leased
+
+
+class TestArrendar:
+    async def vencidos(self, mundo: Any, count: int) -> list[UUID]:
+        """Orders that are due, the first one longest."""
+        ids = []
+        for _ in range(count):
+            ids.append((await mundo.en_fase(Fase.CANCELANDO)).id)
+            mundo.clock.advance(1)
+        mundo.clock.advance(28)
+        return ids
+
+    async def test_los_que_esperan_desde_hace_mas_tiempo(self, mundo: Any) -> None:
+        ids = await self.vencidos(mundo, 3)
+        assert {item.pedido.id for item in await arrendar(mundo, 2)} == set(ids[:2])
+        assert [item.pedido.id for item in await arrendar(mundo, 2)] == ids[2:]
+
+    async def test_uno_arrendado_no_se_da_a_otro_hasta_que_el_arriendo_acaba(self, mundo: Any) -> None:
+        await self.vencidos(mundo, 1)
+        [primero] = await arrendar(mundo)
+        mundo.clock.advance(59.999)
+        assert await arrendar(mundo) == []
+        mundo.clock.advance(0.001)
+        [segundo] = await arrendar(mundo)
+        assert segundo.lease == primero.lease + 1
+
+    @pytest.mark.parametrize("fase", [Fase.COMPLETADO, Fase.CANCELADO])
+    async def test_los_que_han_terminado_nunca(self, mundo: Any, fase: Fase) -> None:
+        await mundo.en_fase(fase)
+        mundo.clock.advance(10_000)
+        assert await arrendar(mundo) == []
+
+    @pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+    async def test_salta_los_que_otra_replica_esta_arrendando(self, mundo: Any, replica: Any) -> None:
+        """Neither waits for the other: the second one gets its share while the first is still in its transaction."""
+        ids = await self.vencidos(mundo, 4)
+        otra = replica()
+        ahora = mundo.clock.now()
+        async with mundo.database.transaction() as connection:
+            mios = await mundo.repository.arrendar(connection, ahora, ahora + MINUTE, 2)
+            suyos = await arrendar(otra)
+        assert {item.pedido.id for item in mios} == set(ids[:2])
+        assert {item.pedido.id for item in suyos} == set(ids[2:])
+
+
+class TestListar:
+    async def ids(self, mundo: Any, *cliente_ids: str, page: PageRequest | None = None, **filtros: Any) -> list[UUID]:
+        filtros = {"estado": None, "desde": None, "hasta": None} | filtros
+        async with mundo.database.read() as connection:
+            found = await mundo.repository.listar(connection, page or PageRequest(), cliente_ids=cliente_ids, **filtros)
+        return [pedido.id for pedido in found.items]
+
+    async def test_el_mas_nuevo_primero(self, mundo: Any) -> None:
+        ids = []
+        for _ in range(3):
+            ids.append((await mundo.en_fase(Fase.SOLICITADO)).id)
+            mundo.clock.advance(1)
+        assert await self.ids(mundo) == ids[::-1]
+
+    async def test_de_los_clientes_nombrados(self, mundo: Any) -> None:
+        de_ana = (await mundo.en_fase(Fase.SOLICITADO)).id
+        await mundo.en_fase(Fase.SOLICITADO, cliente="luis")
+        assert await self.ids(mundo, "ana") == await self.ids(mundo, "ana", "ana") == [de_ana]
+        assert await self.ids(mundo, "ana", "luis") == []
+
+    async def test_por_estado(self, mundo: Any) -> None:
+        by_phase = {fase: (await mundo.en_fase(fase)).id for fase in Fase}
+        assert await self.ids(mundo, estado=Estado.COMPLETADO) == [by_phase.pop(Fase.COMPLETADO)]
+        assert await self.ids(mundo, estado=Estado.CANCELADO) == [by_phase.pop(Fase.CANCELADO)]
+        assert set(await self.ids(mundo, estado=Estado.PENDIENTE)) == set(by_phase.values())
+
+    async def test_desde_incluye_y_hasta_excluye(self, mundo: Any, clock: FakeClock) -> None:
+        creados: list[datetime] = []
+        ids = []
+        for _ in range(3):
+            creados.append(clock.now())
+            ids.append((await mundo.en_fase(Fase.SOLICITADO)).id)
+            clock.advance(60)
+        assert await self.ids(mundo, desde=creados[1]) == [ids[2], ids[1]]
+        assert await self.ids(mundo, hasta=creados[1]) == [ids[0]]
+        assert await self.ids(mundo, desde=creados[1], hasta=creados[2]) == [ids[1]]
+
+
+class TestIndices:
+    """Which index answers: a question must cost the same with few orders and with millions."""
+
+    async def plan(self, database: Database, mundo: Any, ask: Any) -> str:
+        statements: list[tuple[str, Any]] = []
+
+        def remember(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            statements.append((statement, parameters))
+
+        sa.event.listen(database.engine.sync_engine, "before_cursor_execute", remember)
+        async with database.transaction() as connection:
+            if database.dialect == "postgresql":  # a small table is read whole whatever its indexes
+                await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+                await connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+            await ask(connection)
+            statement, parameters = statements[-1]
+            explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
+            rows = (await connection.exec_driver_sql(explain + statement, parameters)).all()
+        return "\n".join(str(row[-1]) for row in rows)
+
+    @pytest.mark.parametrize(
+        ("filtros", "index"),
+        [
+            ({"cliente_ids": ["ana"]}, "ix_pedidos_cliente_id"),
+            ({"cliente_ids": [], "estado": Estado.PENDIENTE}, "ix_pedidos_abiertos"),
+            ({"cliente_ids": [], "estado": Estado.CANCELADO}, "ix_pedidos_cancelados"),
+        ],
+    )
+    async def test_de_las_listas(self, mundo: Any, filtros: dict[str, Any], index: str) -> None:
+        filtros = {"estado": None, "desde": None, "hasta": None} | filtros
+        plan = await self.plan(
+            mundo.database, mundo, lambda connection: mundo.repository.listar(connection, PageRequest(), **filtros)
+        )
+        assert re.search(rf"\b{index}\b", plan), plan
+        assert not re.search("TEMP B-TREE|Sort|Seq Scan", plan), plan
+
+    async def test_de_lo_que_toca_mirar(self, mundo: Any, clock: FakeClock) -> None:
+        ask = lambda connection: mundo.repository.arrendar(connection, clock.now(), clock.now(), 50)  # noqa: E731
+        plan = await self.plan(mundo.database, mundo, ask)
+        assert "ix_pedidos_next_attempt_at" in plan
+
+    async def test_de_los_abiertos_de_un_cliente(self, mundo: Any) -> None:
+        ask = lambda connection: mundo.repository.abiertos(connection, "ana")  # noqa: E731
+        assert "ix_pedidos_abiertos_cliente_id" in await self.plan(mundo.database, mundo, ask)

@@ -1,0 +1,394 @@
+"""productos, inventario and pedidos as one system in this process, and what a test needs to disturb it."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+from fastapi import FastAPI
+
+import comanda.inventario.app
+import comanda.pedidos.app
+import comanda.productos.app
+from comanda.common.testing import Databases, FakeClock, Issuer, Network, running
+from comanda.common.tokens import SigningKey
+from comanda.inventario.settings import Settings as InventarioSettings
+from comanda.pedidos.recovery import Recovery
+from comanda.pedidos.settings import Settings as PedidosSettings
+from comanda.productos.settings import Settings as ProductosSettings
+
+CLIENTE = ("productos:leer", "inventario:leer", "pedidos:crear", "pedidos:propios")
+ADMIN = (
+    *CLIENTE,
+    "productos:escribir",
+    "inventario:escribir",
+    "reservas:leer",
+    "pedidos:leer",
+    "pedidos:gestionar",
+    "usuarios:gestionar",
+    "operaciones:leer",
+)
+
+LEASE_SECONDS = 90
+"""What one request may take, with the settings below: 4 tries of 20 s, and 10 s for the database."""
+
+
+class StillClock(FakeClock):
+    """Background loops look around once and sleep for ever: a test calls `recuperar` and `barrer` itself."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.dormidos = asyncio.Semaphore(0)
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds < 1:
+            await asyncio.sleep(0)
+            return
+        self.dormidos.release()
+        await asyncio.Event().wait()
+
+
+class Pausa:
+    """A request that stops on its way: `llegada` tells that it has come so far, `seguir` lets it go on."""
+
+    def __init__(self, *, antes: bool) -> None:
+        self.antes = antes
+        self.llegada = asyncio.Event()
+        self.seguir = asyncio.Event()
+
+
+class Red(Network):
+    """The network between the services: it remembers, delays and loses what a test tells it to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peticiones: list[httpx2.Request] = []
+        self._pausas: list[tuple[str, str, Pausa]] = []
+        self._perdidas: dict[tuple[str, str], int] = {}
+        self._caidos: dict[str, FastAPI] = {}
+
+    def pausar(self, host: str, method: str, *, antes: bool) -> Pausa:
+        """The next such request stops, before it reaches the service or with the answer on its way back."""
+        pausa = Pausa(antes=antes)
+        self._pausas.append((host, method, pausa))
+        return pausa
+
+    def perder_respuestas(self, host: str, method: str, count: int = 4) -> None:
+        """The next such requests take effect, but their answers never arrive. Four are one full round of tries."""
+        self._perdidas[host, method] = count
+
+    def caer(self, *hosts: str) -> None:
+        for host in hosts:
+            self._caidos[host] = self.apps.pop(host)
+
+    def volver(self, *hosts: str) -> None:
+        for host in hosts:
+            self.apps[host] = self._caidos.pop(host)
+
+    @property
+    def entera(self) -> bool:
+        return not self._caidos and not self.answers
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.peticiones.append(request)
+        host, method = request.url.host, request.method
+        pausa = self._pausa(host, method)
+        if pausa and pausa.antes:
+            pausa.llegada.set()
+            await pausa.seguir.wait()
+        response = await super().handle_async_request(request)
+        if pausa and not pausa.antes:
+            pausa.llegada.set()
+            await pausa.seguir.wait()
+        if self._perdidas.get((host, method), 0):
+            self._perdidas[host, method] -= 1
+            raise httpx2.ReadError("connection reset", request=request)
+        return response
+
+    async def entregar_tarde(self, method: str, path: str) -> httpx2.Response:
+        """What inventario answers to a copy of such a request that has been under way since it was sent."""
+        request = next(r for r in self.peticiones if (r.method, r.url.path) == (method, path))
+        response = await super().handle_async_request(request)
+        await response.aread()
+        return response
+
+    def _pausa(self, host: str, method: str) -> Pausa | None:
+        for index, (wanted_host, wanted_method, pausa) in enumerate(self._pausas):
+            if (wanted_host, wanted_method) == (host, method):
+                del self._pausas[index]
+                return pausa
+        return None
+
+
+@dataclass
+class System:
+    """The running services, a client for each, and their network.
+
+    `clock` is that of all but inventario, which has its own; `advance` moves both.
+    """
+
+    clock: FakeClock
+    inventario_clock: FakeClock
+    issuer: Issuer
+    red: Red
+    start_pedidos: Callable[..., Any]
+    apps: dict[str, FastAPI] = field(default_factory=dict)
+    clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
+
+    @property
+    def productos(self) -> httpx2.AsyncClient:
+        return self.clients["productos"]
+
+    @property
+    def inventario(self) -> httpx2.AsyncClient:
+        return self.clients["inventario"]
+
+    @property
+    def pedidos(self) -> httpx2.AsyncClient:
+        return self.clients["pedidos"]
+
+    @property
+    def admin(self) -> dict[str, str]:
+        return self.issuer.headers(*ADMIN, subject="admin-1")
+
+    @property
+    def auditor(self) -> dict[str, str]:
+        """For inventario, whose clock may be another."""
+        return Issuer.headers(_with_clock(self.issuer, self.inventario_clock), *ADMIN, subject="admin-1")
+
+    def cliente(self, subject: str = "cliente-1") -> dict[str, str]:
+        return self.issuer.headers(*CLIENTE, subject=subject)
+
+    def advance(self, seconds: float) -> None:
+        for clock in {id(clock): clock for clock in (self.clock, self.inventario_clock)}.values():
+            clock.advance(seconds)
+
+    async def producto(self, stock: int | None = 10, precio: Any = "2.50", **datos: Any) -> str:
+        """The id of a new product with that stock (None: no row in inventario)."""
+        body = {"sku": f"SKU-{uuid4().hex[:12]}", "nombre": "Café", "precio": precio} | datos
+        created = await self.productos.post("/productos", json=body, headers=self.admin)
+        assert created.status_code == 201, created.text
+        producto_id = str(created.json()["id"])
+        if stock is not None:
+            body = {"producto_id": producto_id, "cantidad": stock}
+            counted = await self.inventario.post("/inventario", json=body, headers=self.auditor)
+            assert counted.status_code == 201, counted.text
+        return producto_id
+
+    async def pedir(
+        self, *lineas: tuple[str, int], key: str | None = None, cliente: str = "cliente-1", **extra: Any
+    ) -> httpx2.Response:
+        """The answer to an order of those products and amounts."""
+        body = {"lineas": [{"producto_id": p, "cantidad": c} for p, c in lineas]} | extra
+        headers = self.cliente(cliente) | ({"Idempotency-Key": key} if key else {})
+        return await self.pedidos.post("/pedidos", json=body, headers=headers)
+
+    async def pedir_ok(self, *lineas: tuple[str, int], **options: Any) -> str:
+        """The id of a new order whose stock is held."""
+        response = await self.pedir(*lineas, **options)
+        assert response.status_code == 201, response.text
+        return str(response.json()["id"])
+
+    async def completar(self, pedido_id: str) -> httpx2.Response:
+        return await self.pedidos.post(f"/pedidos/{pedido_id}/completar", headers=self.admin)
+
+    async def cancelar(self, pedido_id: str, **body: Any) -> httpx2.Response:
+        return await self.pedidos.post(f"/pedidos/{pedido_id}/cancelar", json=body or None, headers=self.cliente())
+
+    async def existencias(self, producto_id: str) -> tuple[int, int]:
+        """(fisico, reservado)"""
+        body = (await self.inventario.get(f"/inventario/{producto_id}", headers=self.auditor)).json()
+        return body["fisico"], body["reservado"]
+
+    async def pedido(self, pedido_id: str) -> dict[str, Any]:
+        response = await self.pedidos.get(f"/pedidos/{pedido_id}", headers=self.admin)
+        assert response.status_code == 200, response.text
+        body: dict[str, Any] = response.json()
+        return body
+
+    async def estado(self, pedido_id: str) -> tuple[str, str | None]:
+        """(estado, motivo)"""
+        pedido = await self.pedido(pedido_id)
+        return pedido["estado"], pedido["motivo"]
+
+    async def fases(self, pedido_id: str) -> list[str]:
+        response = await self.pedidos.get(f"/pedidos/{pedido_id}/historial", headers=self.admin)
+        return [transicion["a"] for transicion in response.json()]
+
+    async def todos(self) -> list[dict[str, Any]]:
+        return await all_of(self.pedidos, "/pedidos", self.admin)
+
+    async def reserva(self, pedido_id: str) -> str | None:
+        """The state of an order's reservation, None when inventario does not know it."""
+        response = await self.inventario.get(f"/reservas/{pedido_id}", headers=self.auditor)
+        return str(response.json()["estado"]) if response.status_code == 200 else None
+
+    async def circuito(self, nombre: str) -> str:
+        response = await self.pedidos.get("/circuitos", headers=self.admin)
+        return str({circuito["nombre"]: circuito["estado"] for circuito in response.json()}[nombre])
+
+    @property
+    def recovery(self) -> Recovery:
+        run: Any = self.apps["pedidos"].state.wiring.loops[0]
+        recovery: Recovery = run.__self__
+        return recovery
+
+    async def recuperar(self) -> int:
+        """One look of pedidos' recovery at what is due."""
+        return await self.recovery.tick()
+
+    async def barrer(self) -> None:
+        """One look of inventario's sweeper at what is over, and at what can be forgotten."""
+        service = self.apps["inventario"].state.service
+        await service.expirar_vencidas()
+        await service.olvidar_cerradas()
+
+    async def replica(self) -> "System":
+        """The same system as a second replica of pedidos serves it."""
+        app, client = await self.start_pedidos()
+        return replace(self, apps=self.apps | {"pedidos": app}, clients=self.clients | {"pedidos": client})
+
+    async def reiniciar_pedidos(self, **settings: Any) -> None:
+        """A new process of pedidos on the same database. The old one is dead to the world: it answers nobody."""
+        self.apps["pedidos"], self.clients["pedidos"] = await self.start_pedidos(**settings)
+
+    async def eventualmente(self, pedido_id: str, estado: str, *, seconds: int, step: int = 5) -> None:
+        """Lets that much time pass in steps, until the order is in that state by itself."""
+        for _ in range(0, seconds, step):
+            if (await self.pedido(pedido_id))["estado"] == estado:
+                return
+            self.advance(step)
+        assert (await self.pedido(pedido_id))["estado"] == estado
+
+
+def _with_clock(issuer: Issuer, clock: FakeClock) -> Issuer:
+    other = Issuer(clock)
+    other.key = issuer.key
+    return other
+
+
+async def all_of(client: httpx2.AsyncClient, path: str, headers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """All elements of a list, page by page."""
+    elements: list[dict[str, Any]] = []
+    url = f"{path}?limite=200"
+    while url:
+        page = await client.get(url, headers=dict(headers))
+        assert page.status_code == 200, page.text
+        elements += page.json()["elementos"]
+        url = page.links.get("next", {}).get("url", "")
+    return elements
+
+
+async def assert_invariants(system: System) -> None:
+    """Invariants 1–6 of the design, read through HTTP as `comanda verify` does."""
+    stock = await all_of(system.inventario, "/inventario", system.auditor)
+    reservas = {r["pedido_id"]: r for r in await all_of(system.inventario, "/reservas", system.auditor)}
+    pedidos = {p["id"]: p for p in await system.todos()}
+    for item in stock:
+        assert 0 <= item["reservado"] <= item["fisico"], item  # 1
+        assert item["disponible"] == item["fisico"] - item["reservado"], item
+        path = f"/inventario/{item['producto_id']}/movimientos"
+        movimientos = await all_of(system.inventario, path, system.auditor)
+        assert item["fisico"] == sum(movimiento["cantidad"] for movimiento in movimientos), item  # 2
+        held = sum(
+            linea["cantidad"]
+            for reserva in reservas.values()
+            if reserva["estado"] == "ACTIVA"
+            for linea in reserva["lineas"]
+            if linea["producto_id"] == item["producto_id"]
+        )
+        assert item["reservado"] == held, item  # 3
+    for pedido in pedidos.values():
+        _check_order(pedido, reservas.get(pedido["id"]))
+        fases = await system.fases(pedido["id"])
+        assert fases[-1] == pedido["fase"]
+        assert len(fases) == len(set(fases)), fases
+    for reserva in reservas.values():
+        if reserva["estado"] == "CONFIRMADA":
+            assert pedidos[reserva["pedido_id"]]["fase"] in ("COMPLETADO", "COMPLETANDO"), reserva  # 4
+
+
+def _check_order(pedido: Mapping[str, Any], reserva: Mapping[str, Any] | None) -> None:
+    estado = reserva["estado"] if reserva else None
+    if pedido["fase"] == "COMPLETADO":
+        assert reserva is not None
+        assert estado == "CONFIRMADA", pedido  # 4
+        assert _amounts(pedido["lineas"]) == _amounts(reserva["lineas"])
+    if pedido["fase"] == "CANCELADO":
+        assert estado not in ("ACTIVA", "CONFIRMADA"), pedido  # 5
+    if pedido["fase"] == "RESERVADO":
+        assert estado in ("ACTIVA", "EXPIRADA"), pedido  # 6
+
+
+def _amounts(lineas: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    return {linea["producto_id"]: linea["cantidad"] for linea in lineas}
+
+
+async def start(
+    stack: AsyncExitStack,
+    databases: Databases,
+    folder: Path,
+    clock: FakeClock,
+    inventario_clock: FakeClock,
+    issuer: Issuer,
+    **pedidos_settings: Any,
+) -> System:
+    """The three services on fresh databases; they end with the stack."""
+    red = Red()
+    keys = {name: SigningKey.load_or_create(folder / f"{name}.pem") for name in ("pedidos", "inventario")}
+    jwks = {name: json.dumps({"keys": [key.public_jwk()]}) for name, key in keys.items()}
+    shared: dict[str, Any] = {
+        "auth_jwks": json.dumps(issuer.jwks),
+        "retry_wait_seconds": 0,
+        "http_timeout_seconds": 20,
+        "log_level": "error",
+    }
+    productos = ProductosSettings(
+        database_url=await databases.new("comanda.productos"),
+        pedidos_jwks=jwks["pedidos"],
+        inventario_jwks=jwks["inventario"],
+        **shared,
+    )
+    inventario = InventarioSettings(
+        database_url=await databases.new("comanda.inventario"),
+        productos_url="http://productos",
+        pedidos_jwks=jwks["pedidos"],
+        signing_key=str(folder / "inventario.pem"),
+        **shared,
+    )
+
+    pedidos_url = await databases.new("comanda.pedidos")
+
+    async def start_pedidos(**settings: Any) -> tuple[FastAPI, httpx2.AsyncClient]:
+        values = {
+            "database_url": pedidos_url,
+            "productos_url": "http://productos",
+            "inventario_url": "http://inventario",
+            "signing_key": str(folder / "pedidos.pem"),
+        }
+        own = PedidosSettings(**shared | values | pedidos_settings | settings)
+        app = comanda.pedidos.app.create_app(own, clock=clock, transport=red)
+        return app, await _run(stack, app, clock)
+
+    system = System(clock, inventario_clock, issuer, red, start_pedidos)
+    system.apps["productos"] = comanda.productos.app.create_app(productos, clock=clock)
+    system.apps["inventario"] = comanda.inventario.app.create_app(inventario, clock=inventario_clock, transport=red)
+    system.clients["productos"] = await _run(stack, system.apps["productos"], clock)
+    system.clients["inventario"] = await _run(stack, system.apps["inventario"], inventario_clock)
+    red.apps.update(system.apps)
+    await system.reiniciar_pedidos()
+    return system
+
+
+async def _run(stack: AsyncExitStack, app: FastAPI, clock: FakeClock) -> httpx2.AsyncClient:
+    """Starts a service; returns when its background loops have looked around."""
+    client = await stack.enter_async_context(running(app))
+    if isinstance(clock, StillClock):
+        for _ in app.state.wiring.loops:
+            await clock.dormidos.acquire()
+    return client
