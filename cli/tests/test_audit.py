@@ -20,7 +20,7 @@ def reserva(estado: str, lineas: list[dict[str, Any]] = TWO_CUPS, id: str = "o1"
 
 
 def stock(fisico: int, reservado: int) -> dict[str, Any]:
-    return {"producto_id": "p1", "fisico": fisico, "reservado": reservado}
+    return {"producto_id": "p1", "fisico": fisico, "reservado": reservado, "disponible": fisico - reservado}
 
 
 class TestOrder:
@@ -50,13 +50,12 @@ class TestOrder:
     @pytest.mark.parametrize("reserva_estado", [None, "ACTIVA", "LIBERADA", "EXPIRADA", "RECHAZADA"])
     def test_4_completado_sin_confirmar(self, reserva_estado: str | None) -> None:
         found = audit.check_order(pedido("COMPLETADO"), reserva(reserva_estado) if reserva_estado else None)
-        assert found == [
-            Violation(4, "pedido o1 COMPLETADO/COMPLETADO", "reserva CONFIRMADA", reserva_estado or "ninguna")
-        ]
+        state = reserva_estado or "ninguna"
+        assert found == [Violation(4, "pedido", "o1", "reserva CONFIRMADA", state, "COMPLETADO/COMPLETADO")]
 
     def test_4_otras_lineas(self) -> None:
         found = audit.check_order(pedido("COMPLETADO"), reserva("CONFIRMADA", TWO_CUPS[:1]))
-        assert found == [Violation(4, "pedido o1 COMPLETADO/COMPLETADO", "reserva de 2 × p1, 1 × p2", "2 × p1")]
+        assert found == [Violation(4, "pedido", "o1", "reserva de 2 × p1, 1 × p2", "2 × p1", "COMPLETADO/COMPLETADO")]
 
     def test_el_orden_de_las_lineas_no_importa(self) -> None:
         assert audit.check_order(pedido("COMPLETADO"), reserva("CONFIRMADA", TWO_CUPS[::-1])) == []
@@ -68,7 +67,7 @@ class TestOrder:
 
     def test_4_confirmada_sin_pedido(self) -> None:
         (violation,) = audit.check_order(None, reserva("CONFIRMADA"))
-        assert (violation.invariant, violation.subject, violation.found) == (4, "reserva o1", "ninguno")
+        assert str(violation) == "invariante 4: reserva o1 CONFIRMADA: se esperaba un pedido para ella, hay ninguno"
 
     @pytest.mark.parametrize("estado", ["ACTIVA", "LIBERADA", "EXPIRADA", "RECHAZADA"])
     def test_sin_pedido_nada_vendido(self, estado: str) -> None:
@@ -95,6 +94,10 @@ class TestStock:
         (violation,) = audit.check_stock(stock(fisico, reservado), fisico)
         assert (violation.invariant, violation.found) == (1, f"reservado {reservado}, fisico {fisico}")
 
+    def test_1_disponible_no_es_la_resta(self) -> None:
+        (violation,) = audit.check_stock(stock(5, 2) | {"disponible": 5}, 5)
+        assert str(violation) == "invariante 1: producto p1: se esperaba disponible 3 (fisico − reservado), hay 5"
+
     def test_2_no_es_la_suma(self) -> None:
         (violation,) = audit.check_stock(stock(5, 0), 7)
         assert str(violation) == "invariante 2: producto p1: se esperaba fisico 7 (suma de sus movimientos), hay 5"
@@ -106,6 +109,21 @@ class TestStock:
     def test_solo_las_activas_retienen(self) -> None:
         reservas = [reserva("ACTIVA"), reserva("ACTIVA"), reserva("CONFIRMADA"), reserva("LIBERADA")]
         assert audit.held_by_product(reservas) == {"p1": 4, "p2": 2}
+
+
+class TestDocument:
+    def test_para_maquinas(self) -> None:
+        (violation,) = audit.check_order(pedido("CANCELADO"), reserva("ACTIVA"))
+        assert violation.document() == {
+            "invariante": 5,
+            "sujeto": {"tipo": "pedido", "id": "o1", "estado": "CANCELADO/CANCELADO"},
+            "esperado": "ninguna reserva ACTIVA ni CONFIRMADA",
+            "encontrado": "ACTIVA",
+        }
+
+    def test_sin_estado(self) -> None:
+        (violation,) = audit.check_held(stock(5, 1), 2)
+        assert violation.document()["sujeto"] == {"tipo": "producto", "id": "p1", "estado": None}
 
 
 class TestJoined:

@@ -1,57 +1,10 @@
 """What `comanda verify` makes of services that change while it reads them."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import httpx2
 import pytest
-from fakes import api, page, problem
+from shop import AGO, Shop
 
-from comanda.cli import verify
 from comanda.cli.errors import CommandFailed
-from comanda.cli.verify import ATTEMPTS, CONFIRMATIONS, Report, Verification
-from comanda.common.tokens import SigningKey
-
-
-class Shop:
-    """One product, one order, one reservation. `on_request` may change them before each answer."""
-
-    def __init__(self) -> None:
-        lines = [{"producto_id": "p1", "cantidad": 2}]
-        self.pedidos: dict[str, dict[str, Any]] = {
-            "o1": {"id": "o1", "estado": "PENDIENTE", "fase": "RESERVADO", "lineas": lines}
-        }
-        self.reservas: dict[str, dict[str, Any]] = {"o1": {"pedido_id": "o1", "estado": "ACTIVA", "lineas": lines}}
-        self.stock: dict[str, Any] = {"producto_id": "p1", "fisico": 5, "reservado": 2}
-        self.ledger = [5]
-        self.version = 1
-        self.knows_product = True
-        self.requests: list[str] = []
-        self.on_request: Callable[[str], None] = lambda _: None
-
-    def answer(self, request: httpx2.Request) -> httpx2.Response:
-        path = request.url.path
-        self.requests.append(path)
-        self.on_request(path)
-        if path == "/pedidos":
-            return page(list(self.pedidos.values()))
-        if path == "/reservas":
-            wanted = request.url.params.get("estado")
-            return page([one for one in self.reservas.values() if wanted in (None, one["estado"])])
-        if path == "/inventario":
-            return page([self.stock])
-        if path == "/inventario/p1" and self.knows_product:
-            return httpx2.Response(200, json=self.stock, headers={"etag": f'"{self.version}"'})
-        if path == "/inventario/p1/movimientos":
-            return page([{"cantidad": change} for change in self.ledger])
-        kind, identifier = path.strip("/").split("/")
-        found = {"pedidos": self.pedidos, "reservas": self.reservas}.get(kind, {}).get(identifier)
-        return httpx2.Response(200, json=found) if found else problem(404, "no-encontrado")
-
-    def verified(self) -> Report:
-        with api(self.answer) as client:
-            return Verification(client, pause=lambda _: None).run()
+from comanda.cli.verify_reading import ATTEMPTS, CONFIRMATIONS
 
 
 class TestVerification:
@@ -72,7 +25,7 @@ class TestVerification:
         shop = Shop()
 
         def complete(path: str) -> None:
-            if path == "/reservas" and shop.requests.count("/reservas") == 1:
+            if path == "/reservas" and shop.requests.count("/reservas") == 2:  # the first asks only for the time
                 shop.pedidos["o1"] |= {"estado": "COMPLETADO", "fase": "COMPLETADO"}
                 shop.reservas["o1"]["estado"] = "CONFIRMADA"
                 shop.stock |= {"fisico": 3, "reservado": 0}
@@ -105,7 +58,7 @@ class TestVerification:
 
         shop.on_request = change
         report = shop.verified()
-        assert (report.violations, report.undecided) == ([], 1)
+        assert (report.violations, report.undecided) == ([], ["p1"])
         assert str(report).endswith("sin violaciones, 1 sin decidir porque no dejaban de cambiar")
         assert shop.requests.count("/inventario/p1") == 2 * ATTEMPTS
 
@@ -125,7 +78,44 @@ class TestVerification:
                 shop.pedidos["o1"]["actualizado_en"] = len(shop.requests)
 
         shop.on_request = change
-        assert (shop.verified().violations, shop.verified().undecided) == ([], 1)
+        assert (shop.verified().violations, shop.verified().undecided) == ([], ["o1"])
+
+    def test_8_parado(self) -> None:
+        shop = Shop()
+        shop.pedidos["o1"]["fase"] = "CANCELANDO"
+        (violation,) = shop.verified().violations
+        assert str(violation) == (
+            "invariante 8: pedido o1 PENDIENTE/CANCELANDO: se esperaba otra fase a los 1200 s, "
+            f"hay CANCELANDO desde {AGO}"
+        )
+
+    def test_8_se_espera_una_ronda(self) -> None:
+        """inventario was away for hours and has just come back: recovery is about to move the order on."""
+        shop = Shop()
+        shop.pedidos["o1"]["fase"] = "CANCELANDO"
+
+        def recover(path: str) -> None:
+            if shop.pauses:
+                shop.pedidos["o1"] |= {"estado": "CANCELADO", "fase": "CANCELADO"}
+                shop.reservas["o1"]["estado"] = "LIBERADA"
+                shop.stock["reservado"] = 0
+
+        shop.on_request = recover
+        assert shop.verified().violations == []
+        assert 59 < shop.pauses[0] <= 60
+
+    def test_8_una_reserva_no_espera_a_pedidos(self) -> None:
+        shop = Shop()
+        shop.reservas["o1"]["expira_en"] = AGO
+        assert [violation.kind for violation in shop.verified().violations] == ["reserva"]
+        assert max(shop.pauses) < 1
+
+    def test_el_reloj_de_inventario(self) -> None:
+        """By our clock its time is long over; by inventario's, which alone counts, it is not."""
+        shop = Shop()
+        shop.reservas["o1"]["expira_en"] = AGO
+        shop.date = "Wed, 31 Dec 2025 23:59:00 GMT"
+        assert shop.verified().violations == []
 
     def test_un_producto_que_se_esfuma(self) -> None:
         shop = Shop()
@@ -133,38 +123,3 @@ class TestVerification:
         shop.knows_product = False
         with pytest.raises(CommandFailed, match="does not know it"):
             shop.verified()
-
-
-class TestCommand:
-    @pytest.fixture
-    def shop(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shop:
-        shop = Shop()
-        monkeypatch.setattr("comanda.cli.verify.environment.prepared", lambda: {"COMANDA_DATA": str(tmp_path)})
-        monkeypatch.setattr("comanda.cli.verify.Api", lambda *_: api(shop.answer))
-        monkeypatch.setattr("comanda.cli.verify.PAUSE_SECONDS", 0)
-        SigningKey.load_or_create(tmp_path / "keys" / "operador.pem")
-        return shop
-
-    def test_bien(self, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-        verify.command(None, inventario=None, pedidos=None)
-        assert capsys.readouterr().out.endswith(": sin violaciones\n")
-
-    def test_mal(self, shop: Shop) -> None:
-        shop.stock["fisico"] = 6
-        with pytest.raises(CommandFailed) as failure:
-            verify.command(None, inventario="http://i", pedidos="http://p")
-        line, figure = str(failure.value).splitlines()
-        assert line.startswith("invariante 2: producto p1: ")
-        assert figure.endswith("1 violaciones")
-        assert failure.value.code == 1
-
-    def test_sin_clave(self, shop: Shop, tmp_path: Path) -> None:
-        with pytest.raises(CommandFailed, match="no operator's key") as failure:
-            verify.command(tmp_path / "none.pem", inventario=None, pedidos=None)
-        assert failure.value.code == 2
-
-    def test_no_es_una_clave(self, shop: Shop, tmp_path: Path) -> None:
-        (tmp_path / "bad.pem").write_text("hello")
-        with pytest.raises(CommandFailed, match=r"bad\.pem") as failure:
-            verify.command(tmp_path / "bad.pem", inventario=None, pedidos=None)
-        assert failure.value.code == 2

@@ -93,6 +93,20 @@ class TestExpirarVencidas:
         assert await replicas[0].existencias(uno) == (40, 0)
         await replicas[0].cuadra()
 
+    async def test_una_descuadrada_no_detiene_a_las_demas(self, tienda: Any, clock: FakeClock) -> None:
+        rota, sana = await tienda.alta(5), await tienda.alta(5)
+        (mala,) = await reservadas(tienda, rota, 1)
+        (buena,) = await reservadas(tienda, sana, 1)
+        async with tienda.database.transaction() as connection:
+            wrong = sa.update(existencias).where(existencias.c.producto_id == UUID(rota)).values(reservado=0)
+            await connection.execute(wrong)
+        clock.advance(TTL_SECONDS)
+
+        assert await tienda.servicio.expirar_vencidas() == 1
+        assert await estados(tienda, [mala, buena]) == ["ACTIVA", "EXPIRADA"]
+        assert await tienda.existencias(sana) == (5, 0)
+        assert await tienda.existencias(rota) == (5, 0)
+
 
 class TestOlvidarCerradas:
     async def test_pasadas_72_horas_y_nunca_una_confirmada(self, tienda: Any, clock: FakeClock) -> None:

@@ -8,32 +8,49 @@ from typing import Any
 Document = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Violation:
     """Something that must never be.
 
     Args:
         invariant: its number.
-        subject: what it is about, with its id.
+        kind: what it is about: a `pedido`, a `reserva` or a `producto`.
+        id: of that; a reservation has the id of its order.
+        state: where that stands, if it stands anywhere.
     """
 
     invariant: int
-    subject: str
+    kind: str
+    id: str
     expected: str
     found: str
+    state: str = ""
+
+    @property
+    def subject(self) -> str:
+        return f"invariante {self.invariant}: {self.kind} {self.id} {self.state}".rstrip()
 
     def __str__(self) -> str:
-        return f"invariante {self.invariant}: {self.subject}: se esperaba {self.expected}, hay {self.found}"
+        return f"{self.subject}: se esperaba {self.expected}, hay {self.found}"
+
+    def document(self) -> dict[str, Any]:
+        subject = {"tipo": self.kind, "id": self.id, "estado": self.state or None}
+        return {"invariante": self.invariant, "sujeto": subject, "esperado": self.expected, "encontrado": self.found}
 
 
 def check_stock(stock: Document, ledger_sum: int) -> list[Violation]:
     """Invariants 1 and 2, on the stock of one product and the sum of its movements."""
-    subject, fisico, reservado = f"producto {stock['producto_id']}", stock["fisico"], stock["reservado"]
+    product, fisico, reservado = str(stock["producto_id"]), stock["fisico"], stock["reservado"]
     violations = []
     if not 0 <= reservado <= fisico:
-        violations.append(Violation(1, subject, "0 ≤ reservado ≤ fisico", f"reservado {reservado}, fisico {fisico}"))
+        found = f"reservado {reservado}, fisico {fisico}"
+        violations.append(Violation(1, "producto", product, "0 ≤ reservado ≤ fisico", found))
+    if stock["disponible"] != fisico - reservado:
+        expected = f"disponible {fisico - reservado} (fisico − reservado)"
+        violations.append(Violation(1, "producto", product, expected, str(stock["disponible"])))
     if fisico != ledger_sum:
-        violations.append(Violation(2, subject, f"fisico {ledger_sum} (suma de sus movimientos)", str(fisico)))
+        expected = f"fisico {ledger_sum} (suma de sus movimientos)"
+        violations.append(Violation(2, "producto", product, expected, str(fisico)))
     return violations
 
 
@@ -42,7 +59,7 @@ def check_held(stock: Document, held: int) -> list[Violation]:
     if stock["reservado"] == held:
         return []
     expected = f"reservado {held} (suma de sus reservas ACTIVA)"
-    return [Violation(3, f"producto {stock['producto_id']}", expected, str(stock["reservado"]))]
+    return [Violation(3, "producto", str(stock["producto_id"]), expected, str(stock["reservado"]))]
 
 
 def check_order(pedido: Document | None, reserva: Document | None) -> list[Violation]:
@@ -50,16 +67,17 @@ def check_order(pedido: Document | None, reserva: Document | None) -> list[Viola
 
     An ACTIVA reservation without order breaks none of them: it ends by itself when its time is over.
     """
-    state = reserva["estado"] if reserva else "ninguna"
+    state = state_of(reserva)
     if pedido is None:
         if state != "CONFIRMADA" or reserva is None:
             return []
-        return [Violation(4, f"reserva {reserva['pedido_id']}", "un pedido para la reserva CONFIRMADA", "ninguno")]
+        expected = "un pedido para ella"
+        return [Violation(4, "reserva", str(reserva["pedido_id"]), expected, "ninguno", state)]
     violations = []
 
     def violated(invariant: int, expected: str, found: str) -> None:
-        subject = f"pedido {pedido['id']} {pedido['estado']}/{pedido['fase']}"
-        violations.append(Violation(invariant, subject, expected, found))
+        standing = f"{pedido['estado']}/{pedido['fase']}"
+        violations.append(Violation(invariant, "pedido", str(pedido["id"]), expected, found, standing))
 
     if pedido["estado"] == "COMPLETADO":
         if state != "CONFIRMADA" or reserva is None:
@@ -76,12 +94,13 @@ def check_order(pedido: Document | None, reserva: Document | None) -> list[Viola
     return violations
 
 
+def state_of(reserva: Document | None) -> str:
+    return str(reserva["estado"]) if reserva else "ninguna"
+
+
 def lines(document: Document) -> Counter[str]:
     """How much of each product an order or a reservation names."""
-    quantities: Counter[str] = Counter()
-    for line in document["lineas"]:
-        quantities[line["producto_id"]] += line["cantidad"]
-    return quantities
+    return _add(Counter(), document)
 
 
 def held_by_product(reservas: Iterable[Document]) -> Counter[str]:
@@ -89,7 +108,7 @@ def held_by_product(reservas: Iterable[Document]) -> Counter[str]:
     held: Counter[str] = Counter()
     for reserva in reservas:
         if reserva["estado"] == "ACTIVA":
-            held += lines(reserva)
+            _add(held, reserva)
     return held
 
 
@@ -108,6 +127,12 @@ def joined(
             pedido = next(left, None)
         if reserva_id == newest:
             reserva = next(right, None)
+
+
+def _add(quantities: Counter[str], document: Document) -> Counter[str]:
+    for line in document["lineas"]:
+        quantities[line["producto_id"]] += line["cantidad"]
+    return quantities
 
 
 def _text(document: Document) -> str:

@@ -70,12 +70,16 @@ def verify(
     ] = None,
     inventario: Annotated[str | None, typer.Option(help="address of inventario")] = None,
     pedidos: Annotated[str | None, typer.Option(help="address of pedidos")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead of lines")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="mend what the services can mend, as an administrator and as pedidos")
+    ] = False,
 ) -> None:
     """Check the invariants across the running services: 0 all hold, 1 violations, 2 could not be checked."""
     from comanda.cli.verify import command
 
     with plain_errors():
-        command(key, inventario=inventario, pedidos=pedidos)
+        command(key, inventario=inventario, pedidos=pedidos, as_json=as_json, repair=repair)
 
 
 @app.command()

@@ -3,73 +3,94 @@
 The services keep running, so what is read is not one moment. Whatever looks wrong is read again, in an order that
 makes it one moment: something whose version was the same before and after did not change in between. Only what stays
 wrong, unchanged, is a violation; what never stands still long enough is counted as undecided.
+
+Lists are read page by page and never held: what grows here is only what looks wrong, and one number for each product.
 """
 
+import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from comanda.cli import audit, environment
 from comanda.cli.api import Api, addresses
-from comanda.cli.audit import Document, Violation
+from comanda.cli.audit import Document
+from comanda.cli.audit_times import Limits
 from comanda.cli.errors import CommandFailed
+from comanda.cli.verify_reading import Read, Reader, settle
+from comanda.cli.verify_report import Outcome, Report, repairs
 
-CONFIRMATIONS = 3
-"""How often something wrong has to be read, unchanged, before it is called a violation."""
+TOGETHER = 200
+"""How many suspects are read again together."""
 
-ATTEMPTS = 10
-PAUSE_SECONDS = 0.3
-
-
-@dataclass
-class Report:
-    """What was looked at, and what was wrong."""
-
-    pedidos: int = 0
-    reservas: int = 0
-    productos: int = 0
-    undecided: int = 0
-    violations: list[Violation] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        figure = f"comanda verify: {self.pedidos} pedidos, {self.reservas} reservas, {self.productos} productos"
-        verdict = f"{len(self.violations)} violaciones" if self.violations else "sin violaciones"
-        doubt = f", {self.undecided} sin decidir porque no dejaban de cambiar" if self.undecided else ""
-        return f"{figure}: {verdict}{doubt}"
+Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What was read, as of one moment; `version` None: it changed while it was read."""
+def command(
+    key: Path | None,
+    *,
+    inventario: str | None,
+    pedidos: str | None,
+    as_json: bool = False,
+    repair: bool = False,
+) -> None:
+    """Raises `CommandFailed`: 1, there are violations; 2, it could not check."""
+    outcomes: list[Outcome] = []
 
-    version: object
-    violations: list[Violation]
+    def tell(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        if not as_json:
+            print(outcome, flush=True)
+
+    try:
+        report = _checked(key, inventario, pedidos, tell if repair else None)
+    except CommandFailed as failure:
+        if as_json:
+            print(json.dumps({"error": str(failure)} | repairs(outcomes), ensure_ascii=False, indent=2))
+        raise CommandFailed(str(failure), code=2) from None
+    if as_json:
+        print(json.dumps(report.document() | repairs(outcomes), ensure_ascii=False, indent=2))
+    elif not report.violations:
+        print(report)
+    if report.violations:
+        raise CommandFailed("\n".join(map(str, [report] if as_json else [*report.violations, report])))
 
 
-def command(key: Path | None, *, inventario: str | None, pedidos: str | None) -> None:
+def _checked(
+    key: Path | None, inventario: str | None, pedidos: str | None, tell: Callable[[Outcome], None] | None
+) -> Report:
+    """What is wrong; with `tell`, what is still wrong after all was mended that can be, each of which it is told."""
     variables = environment.prepared()
     urls = addresses(variables)
     urls |= {name: url for name, url in (("inventario", inventario), ("pedidos", pedidos)) if url}
     token = _operator_token(key or Path(variables["COMANDA_DATA"]) / "keys" / "operador.pem")
+    settings = environment.load_settings(("pedidos", "inventario"))
+    limits = Limits.of(settings)
     with Api(urls, token) as api:
-        report = Verification(api).run()
-    if report.violations:
-        raise CommandFailed("\n".join(map(str, [*report.violations, report])))
-    print(report)
+        if tell is None:
+            return Verification(api, limits).run()
+        from comanda.cli.repair import Repair, Writers
+
+        with Writers(urls, variables, settings["pedidos"]) as writers:
+            report = Verification(api, limits).run()
+            for outcome in Repair(Reader(api, limits), writers).run(report):
+                tell(outcome)
+        return Verification(api, limits).run() if report.violations else report
 
 
 def _operator_token(key: Path) -> Callable[[str], str]:
     if not key.is_file():
-        raise CommandFailed(f"no operator's key in {key}: is COMANDA_DATA the one of `make run`?", code=2)
+        raise CommandFailed(f"no operator's key in {key}: is COMANDA_DATA the one of `make run`?")
     from comanda.common.clock import SystemClock
     from comanda.common.tokens import ServiceSigner, SigningKey
 
     try:
         return ServiceSigner("operador", SigningKey.from_pem(key.read_bytes()), SystemClock()).token
     except ValueError as error:
-        raise CommandFailed(f"{key}: {error}", code=2) from None
+        raise CommandFailed(f"{key}: {error}") from None
 
 
 class Verification:
@@ -79,92 +100,56 @@ class Verification:
         pause: waits between two readings of something that looks wrong.
     """
 
-    def __init__(self, api: Api, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, api: Api, limits: Limits, pause: Callable[[float], None] = time.sleep) -> None:
         self._api = api
         self._pause = pause
+        self._reader = Reader(api, limits)
         self._report = Report()
+        # If inventario was away until a moment ago, old orders are only about to move.
+        self._recovered = time.monotonic() + limits.round.total_seconds()
 
     def run(self) -> Report:
         """Raises `Unreachable` if a service does not answer."""
-        self._check_orders()
-        self._check_products()
+        for suspects in _chunks(self._suspicious_orders()):
+            if any(overdue for _, overdue in suspects):
+                self._pause(max(0.0, self._recovered - time.monotonic()))
+            self._settle([identifier for identifier, _ in suspects], self._reader.orders)
+        held = audit.held_by_product(self._reader.active())
+        for products in _chunks(self._counted("productos", self._api.all("inventario", "/inventario"))):
+            self._check_products(products, held)
         return self._report
 
-    def _check_orders(self) -> None:
+    def _suspicious_orders(self) -> Iterator[tuple[str, bool]]:
+        """The ids of orders that look wrong, and whether they seem to stand still."""
         pedidos = self._counted("pedidos", self._api.all("pedidos", "/pedidos"))
         reservas = self._counted("reservas", self._api.all("inventario", "/reservas"))
         for identifier, pedido, reserva in audit.joined(pedidos, reservas):
-            if audit.check_order(pedido, reserva):
-                self._settle(partial(self._order, identifier))
+            if found := self._reader.check(pedido, reserva):
+                yield identifier, any(v.invariant == 8 and v.kind == "pedido" for v in found)
 
-    def _check_products(self) -> None:
-        held = audit.held_by_product(self._active())
-        for stock in self._counted("productos", self._api.all("inventario", "/inventario")):
+    def _check_products(self, products: list[Document], held: Counter[str]) -> None:
+        stocks, helds = [], []
+        for stock in products:
             identifier = str(stock["producto_id"])
-            if audit.check_stock(stock, self._ledger_sum(identifier)):
-                self._settle(partial(self._stock, identifier))
+            if audit.check_stock(stock, self._reader.ledger_sum(identifier)):
+                stocks.append(identifier)
             if audit.check_held(stock, held[identifier]):
-                self._settle(partial(self._held, identifier))
+                helds.append(identifier)
+        self._settle(stocks, self._reader.stocks)
+        self._settle(helds, self._reader.helds)
 
-    def _settle(self, read: Callable[[], Snapshot]) -> None:
-        """Reads until it is right, or wrong and unchanged often enough."""
-        seen, version = 0, None
-        for _ in range(ATTEMPTS):
-            snapshot = read()
-            if not snapshot.violations:
-                return
-            seen = seen + 1 if snapshot.version == version else 1
-            version = snapshot.version
-            if version is None:
-                seen = 0
-            if seen == CONFIRMATIONS:
-                self._report.violations += snapshot.violations
-                return
-            self._pause(PAUSE_SECONDS)
-        self._report.undecided += 1
-
-    def _order(self, identifier: str) -> Snapshot:
-        pedido, reserva = self._read_order(identifier), self._read_reservation(identifier)
-        again = self._read_order(identifier), self._read_reservation(identifier)
-        # The order did not change from its first reading to its second, nor did the reservation: the moment between the
-        # two middle readings saw both.
-        version = repr(again) if again == (pedido, reserva) else None
-        return Snapshot(version, audit.check_order(*again))
-
-    def _stock(self, identifier: str) -> Snapshot:
-        before = self._read_stock(identifier)
-        total = self._ledger_sum(identifier)
-        version, stock = self._read_stock(identifier)
-        return Snapshot(version if before[0] == version else None, audit.check_stock(stock, total))
-
-    def _held(self, identifier: str) -> Snapshot:
-        # Every reservation that begins or ceases to hold a product changes the version of its stock.
-        before = self._read_stock(identifier)
-        held = audit.held_by_product(self._active())[identifier]
-        version, stock = self._read_stock(identifier)
-        return Snapshot(version if before[0] == version else None, audit.check_held(stock, held))
-
-    def _read_order(self, identifier: str) -> Document | None:
-        answer = self._api.get("pedidos", f"/pedidos/{identifier}")
-        return None if answer is None else answer.json()
-
-    def _read_reservation(self, identifier: str) -> Document | None:
-        answer = self._api.get("inventario", f"/reservas/{identifier}")
-        return None if answer is None else answer.json()
-
-    def _read_stock(self, identifier: str) -> tuple[str, Document]:
-        answer = self._api.get("inventario", f"/inventario/{identifier}")
-        if answer is None:  # a row of stock is never deleted
-            raise CommandFailed(f"inventario lists product {identifier} but does not know it", code=2)
-        return answer.headers["etag"], answer.json()
-
-    def _ledger_sum(self, identifier: str) -> int:
-        return sum(entry["cantidad"] for entry in self._api.all("inventario", f"/inventario/{identifier}/movimientos"))
-
-    def _active(self) -> Iterator[Document]:
-        return self._api.all("inventario", "/reservas", estado="ACTIVA")
+    def _settle(self, ids: list[str], read: Read) -> None:
+        violations, undecided = settle(ids, read, self._pause)
+        self._report.violations += violations
+        self._report.undecided += undecided
 
     def _counted(self, name: str, documents: Iterator[Document]) -> Iterator[Document]:
-        for document in documents:
+        for found in documents:
             setattr(self._report, name, getattr(self._report, name) + 1)
-            yield document
+            yield found
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, TOGETHER)):
+        yield chunk

@@ -33,6 +33,13 @@ NEWEST_ID = CLOSED_KEPT - OLDEST_ID
 """… provided that its id was not made further ahead of our clock than this: such an id is refused as well."""
 
 
+class Descuadre(Exception):
+    """The stock of this product does not cover what its reservations hold: somebody has changed rows by hand.
+
+    No refusal, so nothing of the transaction is kept. `comanda verify` says where the books differ.
+    """
+
+
 @dataclass(slots=True)
 class Almacen:
     """The working set of one transaction: the rows it has locked, changed in place by the engine.
@@ -171,9 +178,12 @@ class Almacen:
         return self.reservas[reserva.pedido_id]
 
     def _mover(self, producto_id: UUID, *, fisico: int = 0, reservado: int = 0) -> None:
-        self.existencias[producto_id] = self.existencias[producto_id].mover(
-            fisico=fisico, reservado=reservado, ahora=self.ahora
-        )
+        try:
+            self.existencias[producto_id] = self.existencias[producto_id].mover(
+                fisico=fisico, reservado=reservado, ahora=self.ahora
+            )
+        except (KeyError, ExistenciasInsuficientes) as error:
+            raise Descuadre(producto_id) from error
 
     def _disponible(self, producto_id: UUID) -> int:
         existencias = self.existencias.get(producto_id)

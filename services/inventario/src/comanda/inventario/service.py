@@ -13,7 +13,7 @@ from comanda.common.database import Database
 from comanda.common.idempotency import Answer, Key, Keys
 from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import NoEncontrado, Problem
-from comanda.inventario.almacen import Almacen
+from comanda.inventario.almacen import Almacen, Descuadre
 from comanda.inventario.domain import (
     EstadoReserva,
     Existencias,
@@ -186,16 +186,34 @@ class Inventario:
             await self._clock.sleep(self._sweep_seconds)
 
     async def expirar_vencidas(self) -> int:
-        """Expires one page of reservations whose time is over; returns how many it found."""
+        """Expires one page of reservations whose time is over; returns how many.
+
+        One whose books do not balance holds up nobody else's.
+        """
         ahora = self._clock.now()
         async with self._database.read() as connection:
             ids = await self._repository.vencidas(connection, ahora, SWEEP_ROWS)
+        try:
+            expired = await self._expirar(ids)
+        except Descuadre:
+            expired = sum([await self._expirar_sola(pedido_id) for pedido_id in ids])
+        if expired:
+            log.info("reservas_expiradas", count=expired)
+        return expired
+
+    async def _expirar(self, ids: Sequence[UUID]) -> int:
         if ids:
             await self._decide(
                 [self._provisional(pedido_id, EstadoReserva.LIBERADA) for pedido_id in ids], [], _expirar
             )
-            log.info("reservas_expiradas", count=len(ids))
         return len(ids)
+
+    async def _expirar_sola(self, pedido_id: UUID) -> int:
+        try:
+            return await self._expirar([pedido_id])
+        except Descuadre as fault:
+            log.error("reserva_descuadrada", pedido_id=str(pedido_id), producto_id=str(fault))
+            return 0
 
     async def olvidar_cerradas(self) -> int:
         """Forgets one page of reservations that have been closed for long; returns how many."""

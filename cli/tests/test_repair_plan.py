@@ -1,0 +1,115 @@
+"""Which violation which use case mends, and when none may."""
+
+from collections.abc import Set
+from typing import Any
+
+import pytest
+
+from comanda.cli.audit import Violation
+from comanda.cli.repair_plan import STOCK_ADVICE, Remedy, Situation, plan
+
+LINES = [{"producto_id": "p1", "cantidad": 2}]
+OTHER = [{"producto_id": "p1", "cantidad": 3}]
+
+
+def situation(
+    fase: str | None,
+    estado: str | None,
+    *,
+    lineas: list[dict[str, Any]] = LINES,
+    end: str | None = "later",
+    unsound: Set[str] = frozenset(),
+    sold: bool = False,
+) -> Situation:
+    pedido = {"id": "o1", "fase": fase, "lineas": LINES} if fase else None
+    reserva = {"pedido_id": "o1", "estado": estado, "lineas": lineas, "expira_en": end} if estado else None
+    return Situation(pedido, reserva, unsound, sold)
+
+
+def violated(invariant: int, kind: str = "pedido") -> Violation:
+    return Violation(invariant, kind, "o1", "this", "that")
+
+
+def advice(invariant: int, case: Situation, kind: str = "pedido") -> str:
+    found = plan(violated(invariant, kind), case)
+    assert isinstance(found, str)
+    return found
+
+
+class TestSeArregla:
+    @pytest.mark.parametrize(
+        ("invariant", "kind", "fase", "estado", "remedy"),
+        [
+            (4, "pedido", "COMPLETADO", "ACTIVA", Remedy("inventario", "o1", "confirmar")),
+            (4, "pedido", "RESERVADO", "CONFIRMADA", Remedy("pedidos", "o1", "completar")),
+            (5, "pedido", "CANCELADO", "ACTIVA", Remedy("inventario", "o1", "liberar")),
+            (6, "pedido", "RESERVADO", None, Remedy("pedidos", "o1", "cancelar", "reserva-cerrada")),
+            (6, "pedido", "RESERVADO", "LIBERADA", Remedy("pedidos", "o1", "cancelar", "reserva-cerrada")),
+            (6, "pedido", "RESERVADO", "RECHAZADA", Remedy("pedidos", "o1", "cancelar", "reserva-cerrada")),
+            (8, "pedido", "SOLICITADO", None, Remedy("pedidos", "o1", "cancelar", "abandonado")),
+            (8, "pedido", "COMPLETANDO", "ACTIVA", Remedy("pedidos", "o1", "completar")),
+            (8, "pedido", "COMPLETANDO", "CONFIRMADA", Remedy("pedidos", "o1", "completar")),
+            (8, "pedido", "CANCELANDO", "LIBERADA", Remedy("pedidos", "o1", "cancelar", "expirado")),
+            (8, "pedido", "RESERVADO", "EXPIRADA", Remedy("pedidos", "o1", "cancelar", "expirado")),
+            (8, "reserva", "RESERVADO", "ACTIVA", Remedy("inventario", "o1", "liberar")),
+            (8, "reserva", None, "ACTIVA", Remedy("inventario", "o1", "liberar")),
+            (8, "reserva", "CANCELADO", "ACTIVA", Remedy("inventario", "o1", "liberar")),
+            (8, "reserva", "COMPLETADO", "ACTIVA", Remedy("inventario", "o1", "confirmar")),
+        ],
+    )
+    def test_por(self, invariant: int, kind: str, fase: str | None, estado: str | None, remedy: Remedy) -> None:
+        assert plan(violated(invariant, kind), situation(fase, estado)) == remedy
+
+    def test_una_reserva_sin_fin_que_nadie_espera(self) -> None:
+        case = situation(None, "ACTIVA", end=None)
+        assert plan(violated(8, "reserva"), case) == Remedy("inventario", "o1", "liberar")
+
+    def test_la_peticion(self) -> None:
+        assert str(Remedy("inventario", "o1", "liberar")) == "POST /reservas/o1/liberar"
+        assert str(Remedy("pedidos", "o1", "cancelar", "expirado")) == "POST /pedidos/o1/cancelar"
+
+
+class TestNoSeArregla:
+    @pytest.mark.parametrize("invariant", [1, 2, 3])
+    def test_las_existencias(self, invariant: int) -> None:
+        assert advice(invariant, situation(None, None), "producto") == STOCK_ADVICE[invariant]
+
+    @pytest.mark.parametrize("estado", [None, "LIBERADA", "EXPIRADA", "RECHAZADA"])
+    def test_completado_sin_nada_que_confirmar(self, estado: str | None) -> None:
+        assert "no se deshace" in advice(4, situation("COMPLETADO", estado))
+
+    def test_ya_vendido(self) -> None:
+        """Confirming it would sell the same goods a second time."""
+        assert "ya está en los movimientos" in advice(4, situation("COMPLETADO", "ACTIVA", sold=True))
+
+    @pytest.mark.parametrize(
+        ("fase", "estado"), [("COMPLETADO", "ACTIVA"), ("COMPLETADO", "CONFIRMADA"), ("RESERVADO", "CONFIRMADA")]
+    )
+    def test_otras_lineas(self, fase: str, estado: str) -> None:
+        assert "otras líneas" in advice(4, situation(fase, estado, lineas=OTHER))
+
+    def test_vendido_sin_pedido(self) -> None:
+        assert "se ha perdido" in advice(4, situation(None, "CONFIRMADA"), "reserva")
+
+    @pytest.mark.parametrize("fase", ["SOLICITADO", "CANCELANDO"])
+    @pytest.mark.parametrize("invariant", [4, 8])
+    def test_vendido_antes_de_tiempo(self, invariant: int, fase: str) -> None:
+        assert "COMPLETANDO" in advice(invariant, situation(fase, "CONFIRMADA"))
+
+    def test_vendido_y_cancelado(self) -> None:
+        assert "decidir" in advice(5, situation("CANCELADO", "CONFIRMADA"))
+
+    @pytest.mark.parametrize("fase", ["RESERVADO", "SOLICITADO", "COMPLETANDO"])
+    def test_una_reserva_sin_fin(self, fase: str) -> None:
+        assert "completar o cancelar" in advice(8, situation(fase, "ACTIVA", end=None), "reserva")
+
+    @pytest.mark.parametrize(
+        ("invariant", "fase"), [(4, "COMPLETADO"), (5, "CANCELADO"), (8, "COMPLETANDO"), (8, "CANCELANDO")]
+    )
+    def test_con_existencias_que_no_cuadran(self, invariant: int, fase: str) -> None:
+        """The stock may not count it as held: to release it would take from what others hold."""
+        assert "p1" in advice(invariant, situation(fase, "ACTIVA", unsound={"p1"}))
+        assert isinstance(plan(violated(invariant), situation(fase, "ACTIVA", unsound={"p2"})), Remedy)
+
+    def test_lo_que_no_mueve_existencias_no_espera(self) -> None:
+        assert isinstance(plan(violated(6), situation("RESERVADO", "LIBERADA", unsound={"p1"})), Remedy)
