@@ -27,6 +27,7 @@ lint: .venv/.installed-dev ## style, types and the direction of imports
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/comanda settings | diff .env.example -
 
 format: .venv/.installed-dev ## put the code into its format
 	.venv/bin/ruff check --fix

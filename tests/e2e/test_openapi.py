@@ -1,7 +1,9 @@
 """Every route of every service against its own OpenAPI document: what it says is what it does, whatever it is sent."""
 
+import re
 from typing import Any
 
+import httpx2
 import pytest
 import schemathesis
 from e2e.helpers import ADMIN
@@ -16,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from comanda.cli.api import slug
 from comanda.cli.installation import Installation
 from comanda.common.clock import SystemClock
 from comanda.common.tokens import ServiceSigner, SigningKey
@@ -51,6 +54,23 @@ class TestEveryRoute:
         for operation in operations:
             writes_reservations = operation.path.startswith("/reservas/") and operation.method != "get"
             _exercise(operation, mode, _as_pedidos(comanda) if writes_reservations else user)
+
+
+@pytest.mark.parametrize("service", ["auth", "productos", "inventario", "pedidos"])
+class TestEveryProtectedRoute:
+    @pytest.mark.parametrize("content", [b"", b"{", b"{}"])
+    def test_needs_a_token(self, comanda: Installation, service: str, content: bytes) -> None:
+        paths = httpx2.get(f"{comanda.address(service)}/openapi.json").json()["paths"]
+        protected = [
+            (method, re.sub(r"{\w+}", "01a20bc8-05a2-772e-b2ff-8a8720e66349", path))
+            for path, methods in paths.items()
+            for method, operation in methods.items()
+            if "security" in operation
+        ]
+        assert protected
+        for method, path in protected:
+            answer = httpx2.request(method, comanda.address(service) + path, content=content)
+            assert (answer.status_code, slug(answer)) == (401, "no-autenticado"), (method, path)
 
 
 def _exercise(operation: Any, mode: GenerationMode, headers: dict[str, str]) -> None:

@@ -10,14 +10,21 @@ from typing import Any
 import httpx2
 import pytest
 import structlog
+from circuits import make_circuit
 from fastapi import APIRouter, FastAPI
+from neighbour_server import Server, client
+from token_forging import AUDIENCE, AUTH, SERVICE_KEY, USER_KEY, jwks
 
+from comanda.common import trust
 from comanda.common.app import Wiring, create_app
+from comanda.common.clock import Clock
 from comanda.common.database import Database
+from comanda.common.http import Neighbour
 from comanda.common.requests import router
+from comanda.common.resilience import Circuit
 from comanda.common.settings import ServiceSettings
 from comanda.common.testing import Databases, FakeClock, Issuer
-from comanda.common.trust import verifier
+from comanda.common.tokens import StaticKeys, Verifier, service_issuer, user_issuer
 
 FILES = {
     "__init__.py": "",
@@ -95,7 +102,7 @@ def wire(
             "clock": used_clock,
             "database": Database(url, clock=used_clock, pool_size=settings.database_pool),
             "migrations": "cosas",
-            "verifier": verifier(settings, "servicio", used_clock, {}),
+            "verifier": trust.verifier(settings, "servicio", used_clock, {}),
             "routers": [routes],
             "use_cases": None,
         }
@@ -128,3 +135,30 @@ def start(wire: Wire, serve: Serve) -> Callable[..., Awaitable[httpx2.AsyncClien
         return client
 
     return ready
+
+
+@pytest.fixture
+def circuit(clock: Clock) -> Circuit:
+    return make_circuit(clock)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def neighbour(server: Server, circuit: Circuit) -> AsyncIterator[Neighbour]:
+    neighbour = client(server.url, circuit)
+    yield neighbour
+    await neighbour.aclose()
+
+
+@pytest.fixture
+def verifier(clock: Clock) -> Verifier:
+    users = user_issuer(AUTH, StaticKeys(jwks(USER_KEY)), AUDIENCE)
+    pedidos = service_issuer("pedidos", StaticKeys(jwks(SERVICE_KEY)), "inventario", ["reservas:escribir"])
+    return Verifier([users, pedidos], clock)

@@ -102,6 +102,17 @@ class TestRequestId:
         assert entries["request"]["request_id"] == entries["request_failed"]["request_id"] == "mio"
 
 
+class TestHead:
+    async def test_the_same_without_content(self, start: Start) -> None:
+        client = await start()
+        got, head = await client.get("/hola?nombre=1"), await client.head("/hola?nombre=1")
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-length"] == got.headers["content-length"]
+
+    async def test_what_cannot_be_read(self, start: Start) -> None:
+        assert (await (await start()).head("/eco")).status_code == 405
+
+
 class TestAccessLog:
     async def test_what_was_asked_and_answered(self, start: Start, logs: list[Any]) -> None:
         await (await start()).get("/hola/5")

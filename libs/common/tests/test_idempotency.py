@@ -153,7 +153,7 @@ class TestRunning:
         assert record is not None
         refusal = running(record, SOON - timedelta(seconds=2.5))
         assert refusal is not None
-        assert (refusal.slug, refusal.headers) == ("peticion-en-curso", {"Retry-After": "3"})
+        assert (refusal.slug, refusal.headers) == ("peticion-en-curso", {"Retry-After": "1"})
         assert running(record, SOON) is None
 
 

@@ -13,6 +13,7 @@ from comanda.common import trust
 from comanda.common.problems import (
     NoAutenticado,
 )
+from comanda.common.requests import Body
 from comanda.common.security import allow
 from comanda.common.settings import ServiceSettings
 from comanda.common.testing import FakeClock, Issuer, problem
@@ -42,6 +43,18 @@ class TestAllow:
         response = await (await start()).get("/mio", headers={} if header is None else {"Authorization": header})
         assert (response.status_code, problem(response)) == (401, "no-autenticado")
         assert response.headers["WWW-Authenticate"] == "Bearer"
+
+    @pytest.mark.parametrize("content", [b"", b"{", b'{"x": 1}'])
+    async def test_is_judged_before_the_body(self, routes: APIRouter, start: Start, content: bytes) -> None:
+        class Cosa(Body):
+            nombre: str
+
+        @routes.post("/mio")
+        async def mio(cosa: Cosa, caller: Annotated[Principal, allow("a")]) -> str:
+            return cosa.nombre + caller.subject
+
+        client = await start()
+        assert problem(await client.post("/mio", content=content)) == "no-autenticado"
 
 
 class TestTrust:

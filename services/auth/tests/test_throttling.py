@@ -43,13 +43,13 @@ class TestLogin:
 
 
 class TestRegistration:
-    def test_por_hora(self, clock: FakeClock) -> None:
-        subject = limits(clock, registrations_per_source_per_hour=2)
+    def test_por_minuto(self, clock: FakeClock) -> None:
+        subject = limits(clock, registrations_per_source_per_minute=2)
         subject.registration("10.0.0.1")
         subject.registration("10.0.0.1")
         with pytest.raises(DemasiadosIntentos) as refusal:
             subject.registration("10.0.0.1")
-        assert (refusal.value.headers or {})["Retry-After"] == "3600"
+        assert (refusal.value.headers or {})["Retry-After"] == "60"
         subject.registration("10.0.0.2")
         clock.advance(3600)
         subject.registration("10.0.0.1")

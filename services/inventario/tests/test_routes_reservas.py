@@ -1,149 +1,15 @@
 """The contract of `/reservas`, as pedidos and those who audit it meet it."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from reservas_preparadas import TTL_SECONDS, activa, confirmada, liberada, rechazada
 
 from comanda.common.testing import FakeClock, problem
 
-TTL_SECONDS = 900
 HOURS = 3600
-
-Preparar = Callable[[Any, UUID, str], Awaitable[None]]
-
-
-async def activa(tienda: Any, pedido: UUID, producto: str) -> None:
-    assert (await tienda.reservar(pedido, {producto: 4})).status_code == 201
-
-
-async def confirmada(tienda: Any, pedido: UUID, producto: str) -> None:
-    await activa(tienda, pedido, producto)
-    assert (await tienda.confirmar(pedido)).status_code == 200
-
-
-async def liberada(tienda: Any, pedido: UUID, producto: str) -> None:
-    await activa(tienda, pedido, producto)
-    assert (await tienda.liberar(pedido)).status_code == 200
-
-
-async def vencida(tienda: Any, pedido: UUID, producto: str) -> None:
-    """Its time is over and the sweeper has not come by yet."""
-    await activa(tienda, pedido, producto)
-    tienda.clock.advance(TTL_SECONDS)
-
-
-async def barrida(tienda: Any, pedido: UUID, producto: str) -> None:
-    await vencida(tienda, pedido, producto)
-    await tienda.servicio.expirar_vencidas()
-    assert (await tienda.reserva(pedido))["estado"] == "EXPIRADA"
-
-
-async def rechazada(tienda: Any, pedido: UUID, producto: str) -> None:
-    """Refused for want of stock, which has arrived since."""
-    await tienda.mover(producto, "SALIDA", 7)
-    assert (await tienda.reservar(pedido, {producto: 4})).status_code == 409
-    await tienda.mover(producto, "ENTRADA", 7)
-
-
-async def lapida_de_liberar(tienda: Any, pedido: UUID, producto: str) -> None:
-    assert (await tienda.liberar(pedido)).status_code == 200
-
-
-async def lapida_de_confirmar(tienda: Any, pedido: UUID, producto: str) -> None:
-    assert problem(await tienda.confirmar(pedido)) == "reserva-cerrada"
-
-
-Efecto = tuple[str, tuple[int, int]]
-"""What the caller is told: the state, or the problem and the state; then how much there is and how much is held."""
-
-CERRADA = "reserva-cerrada"
-LIBRE = (10, 0)
-
-ESTADOS: list[tuple[Preparar, dict[str, Efecto]]] = [
-    (
-        activa,
-        {
-            "mismas": ("200 ACTIVA", (10, 4)),
-            "otras": (f"409 {CERRADA} ACTIVA", (10, 4)),
-            "confirmar": ("200 CONFIRMADA", (6, 0)),
-            "liberar": ("200 LIBERADA", LIBRE),
-        },
-    ),
-    (
-        confirmada,
-        {
-            "mismas": ("200 CONFIRMADA", (6, 0)),
-            "otras": (f"409 {CERRADA} CONFIRMADA", (6, 0)),
-            "confirmar": ("200 CONFIRMADA", (6, 0)),
-            "liberar": ("409 reserva-confirmada", (6, 0)),
-        },
-    ),
-    *(
-        (
-            preparar,
-            {
-                "mismas": (f"409 {CERRADA} {estado}", LIBRE),
-                "otras": (f"409 {CERRADA} {estado}", LIBRE),
-                "confirmar": (f"409 {CERRADA} {estado}", LIBRE),
-                "liberar": (f"200 {estado}", LIBRE),
-            },
-        )
-        for preparar, estado in (
-            (liberada, "LIBERADA"),
-            (vencida, "EXPIRADA"),
-            (barrida, "EXPIRADA"),
-            (lapida_de_liberar, "LIBERADA"),
-            (lapida_de_confirmar, "LIBERADA"),
-        )
-    ),
-    (
-        rechazada,
-        {
-            "mismas": ("409 existencias-insuficientes", LIBRE),
-            "otras": (f"409 {CERRADA} RECHAZADA", LIBRE),
-            "confirmar": (f"409 {CERRADA} RECHAZADA", LIBRE),
-            "liberar": ("200 RECHAZADA", LIBRE),
-        },
-    ),
-]
-
-OPERACIONES: dict[str, Callable[[Any, UUID, str], Awaitable[Any]]] = {
-    "mismas": lambda tienda, pedido, producto: tienda.reservar(pedido, {producto: 4}),
-    "otras": lambda tienda, pedido, producto: tienda.reservar(pedido, {producto: 5}),
-    "confirmar": lambda tienda, pedido, _: tienda.confirmar(pedido),
-    "liberar": lambda tienda, pedido, _: tienda.liberar(pedido),
-}
-
-
-def told(response: Any) -> str:
-    documento = response.json()
-    slug = f" {problem(response)}" if response.status_code >= 400 else ""
-    return f"{response.status_code}{slug} {documento.get('estado', '')}".strip()
-
-
-class TestCadaOperacionEnCadaEstado:
-    @pytest.mark.parametrize(("preparar", "efectos"), ESTADOS, ids=[preparar.__name__ for preparar, _ in ESTADOS])
-    async def test(self, tienda: Any, clock: FakeClock, preparar: Preparar, efectos: dict[str, Efecto]) -> None:
-        for name, (answer, existencias) in efectos.items():
-            pedido, producto = clock.new_id(), await tienda.alta(10)
-            await preparar(tienda, pedido, producto)
-            for time in ("first", "again"):
-                response = await OPERACIONES[name](tienda, pedido, producto)
-                assert told(response) == answer, (name, time)
-                assert await tienda.existencias(producto) == existencias, (name, time)
-            if " RECHAZADA" not in answer and answer.startswith("200"):
-                assert (await tienda.reserva(pedido)) == response.json(), name
-        await tienda.cuadra()
-
-    async def test_toda_operacion_cierra_lo_vencido_y_lo_deja_escrito(self, tienda: Any, clock: FakeClock) -> None:
-        for operacion in OPERACIONES.values():
-            pedido, producto = clock.new_id(), await tienda.alta(10)
-            await vencida(tienda, pedido, producto)
-            await operacion(tienda, pedido, producto)
-            assert (await tienda.reserva(pedido))["estado"] == "EXPIRADA"
 
 
 class TestReservar:
@@ -336,6 +202,15 @@ class TestConsultar:
         producto, pedido = await tienda.alta(10), clock.new_id()
         await tienda.http.get(f"/reservas/{pedido}")
         assert (await tienda.reservar(pedido, {producto: 4})).status_code == 201
+
+    async def test_etag(self, tienda: Any, clock: FakeClock) -> None:
+        producto, pedido = await tienda.alta(5), clock.new_id()
+        etag = (await tienda.reservar(pedido, {producto: 1})).headers["etag"]
+        read = await tienda.http.get(f"/reservas/{pedido}", headers={"If-None-Match": etag})
+        assert (read.status_code, read.headers["etag"]) == (304, etag)
+        clock.advance(1)
+        await tienda.confirmar(pedido)
+        assert (await tienda.http.get(f"/reservas/{pedido}")).headers["etag"] != etag
 
 
 class TestListar:

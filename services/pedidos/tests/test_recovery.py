@@ -212,6 +212,34 @@ class TestEspera:
         assert (await mundo.leer(pedido.id)).fase is Fase.CANCELADO
 
 
+class TestFallosImprevistos:
+    """A bug that strikes one order is logged as an error; the order backs off, and the others are moved on."""
+
+    async def test_al_mover_uno(self, mundo: Any) -> None:
+        pedidos = [await mundo.en_fase(Fase.CANCELANDO) for _ in range(3)]
+        mundo.clock.advance(LONG)
+        mundo.inventario.fallos = [RuntimeError("a bug")]
+        assert await mundo.recuperar() == 3
+        fases = [(await mundo.leer(pedido.id)).fase for pedido in pedidos]
+        assert sorted(fases) == [Fase.CANCELADO, Fase.CANCELADO, Fase.CANCELANDO]
+        mundo.clock.advance(2)
+        assert await mundo.recuperar() == 1
+        assert {(await mundo.leer(pedido.id)).fase for pedido in pedidos} == {Fase.CANCELADO}
+
+    async def test_al_preguntar(self, mundo: Any) -> None:
+        reservado, cancelandose = await mundo.en_fase(Fase.RESERVADO), await mundo.en_fase(Fase.CANCELANDO)
+        mundo.clock.advance(LONG)
+
+        async def falla(_ids: Any) -> Any:
+            raise RuntimeError("a bug")
+
+        mundo.inventario.estados = falla
+        assert await mundo.recuperar() == 2
+        assert await mundo.leer(reservado.id) == reservado
+        assert (await mundo.leer(cancelandose.id)).fase is Fase.CANCELADO
+        assert await mundo.recuperar() == 0
+
+
 class TestVarias:
     """Replicas share the work, and take over that of one who died or sleeps."""
 

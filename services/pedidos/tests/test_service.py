@@ -16,6 +16,7 @@ from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.idempotency import Answer, Key, Keys
 from comanda.common.problems import (
     ClaveReutilizada,
+    DatosInvalidos,
     NoEncontrado,
     PeticionEnCurso,
     RespuestaInvalida,
@@ -150,7 +151,7 @@ class TestClave:
         await pausa.llegada.wait()
         with pytest.raises(PeticionEnCurso) as refusal:
             await mundo.crear(key=mundo.clave())
-        assert refusal.value.headers == {"Retry-After": "28"}
+        assert refusal.value.headers == {"Retry-After": "1"}
         mundo.clock.advance(27.5)
         with pytest.raises(PeticionEnCurso) as refusal:
             await mundo.crear(key=mundo.clave())
@@ -553,6 +554,26 @@ class TestCompletar:
 
 
 class TestCancelar:
+    @pytest.mark.parametrize("motivo", ["expirado", "abandonado", "existencias-insuficientes", "reserva-cerrada"])
+    async def test_motivo_reservado(self, mundo: Any, motivo: str) -> None:
+        pedido = await mundo.en_fase(Fase.RESERVADO)
+        with pytest.raises(DatosInvalidos):
+            await mundo.servicio.cancelar(pedido.id, "ana", motivo, NADA)
+        assert await mundo.leer(pedido.id) == pedido
+
+    async def test_version_que_cambia_entre_medias(self, mundo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        pedido = await mundo.en_fase(Fase.SOLICITADO)
+        intend = mundo.servicio._saga.intend
+
+        async def late(antes: Any, despues: Any, causa: str) -> Any:
+            await mundo.servicio._saga.advance(antes)  # its request reserves in the meantime
+            return await intend(antes, despues, causa)
+
+        monkeypatch.setattr(mundo.servicio._saga, "intend", late)
+        with pytest.raises(VersionObsoleta):
+            await mundo.servicio.cancelar(pedido.id, "ana", "x", Precondition(['"1"']))
+        assert (await mundo.leer(pedido.id)).fase is Fase.RESERVADO
+
     @pytest.mark.parametrize("fase", [Fase.SOLICITADO, Fase.RESERVADO])
     async def test_cancelado(self, mundo: Any, fase: Fase) -> None:
         pedido = await mundo.en_fase(fase)

@@ -46,9 +46,24 @@ def _derived(environment: Mapping[str, str]) -> dict[str, str]:
         prefix = service.upper()
         derived[f"{prefix}_AUTH_ISSUER"] = issuer
         derived[f"{prefix}_AUTH_JWKS"] = f"{address(environment, 'auth')}/.well-known/jwks.json"
-        if server := environment.get("COMANDA_POSTGRES_URL"):
+        if server := postgres_server(environment):
             derived[f"{prefix}_DATABASE_URL"] = with_database(server, database_name(service))
     return derived
+
+
+def postgres_server(environment: Mapping[str, str]) -> str | None:
+    """The PostgreSQL server that holds a database for each service; None: SQLite.
+
+    Raises:
+        CommandFailed: the variable names something else.
+    """
+    server = environment.get("COMANDA_POSTGRES_URL")
+    if not server:
+        return None
+    scheme, separator, rest = server.partition("://")
+    if scheme not in ("postgresql", "postgres") or not separator:
+        raise CommandFailed("COMANDA_POSTGRES_URL: not a URL like postgresql://user:password@host:port/")
+    return f"postgresql://{rest}"
 
 
 def address(environment: Mapping[str, str], service: str) -> str:

@@ -26,8 +26,8 @@ def up(*, seed: bool) -> None:
     """Does not return: the process becomes the supervisor, so whoever signals one signals the other."""
     variables = environment.prepared()
     settings = environment.load_settings()
-    data = _data_folder(variables)
     _check_ports(settings)
+    data = _data_folder(variables)
     _check_folder_is_free(data)
     create_databases(variables, environment.SERVICES)
     _create_keys(data)

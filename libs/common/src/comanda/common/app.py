@@ -121,7 +121,7 @@ async def _live(wiring: Wiring, ready: asyncio.Event) -> None:
             await wiring.clock.sleep(RETRY_SECONDS)
     log.info("ready", database=wiring.database.dialect)
     async with asyncio.TaskGroup() as group:
-        for loop in wiring.loops:
+        for loop in (*wiring.loops, *wiring.verifier.loops):
             group.create_task(_keep_going(loop, wiring.clock))
 
 

@@ -49,8 +49,14 @@ class Edge:
         structlog.contextvars.bind_contextvars(request_id=identifier)
         status = 0
 
+        is_head = scope["method"] == "HEAD"
+        if is_head:  # the same as GET, without content (RFC 9110 §9.3.2); the server keeps its own scope
+            scope = {**scope, "method": "GET"}
+
         async def send_with_id(message: Message) -> None:
             nonlocal status
+            if is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identifier

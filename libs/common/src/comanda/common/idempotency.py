@@ -24,8 +24,8 @@ from comanda.common.database import Database, UtcDateTime
 from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
 from comanda.common.tokens import Principal
 
-KEPT = timedelta(hours=24)
-"""How long an answer is given again. Older keys are swept."""
+KEPT = timedelta(hours=48)
+"""Keys older than this are swept. An answer is promised again for 24 h, and may come long after its key."""
 
 MAX_PLAIN_DIGITS = 20
 """Longer whole numbers with an exponent are not written out to be compared."""
@@ -216,8 +216,7 @@ def running(record: Record, now: datetime) -> PeticionEnCurso | None:
     """The refusal for a key whose first request still holds its lease, else None."""
     if record.answer is not None or record.leased_until is None or record.leased_until <= now:
         return None
-    seconds = max(1, int((record.leased_until - now).total_seconds() + 0.999))
-    return PeticionEnCurso(headers={"Retry-After": str(seconds)})
+    return PeticionEnCurso(headers={"Retry-After": "1"})  # it usually ends at once; the lease is for when it died
 
 
 IdempotencyKeyHeader = Annotated[

@@ -20,6 +20,7 @@ MAX_BYTES = 65_536
 MAX_KEYS = 20
 MAX_KID_CHARS = 200
 FETCH_TIMEOUT_SECONDS = 3
+FIRST_FETCH_SECONDS = 1
 
 Fetch = Callable[[str], Awaitable[Mapping[str, Any]]]
 """Gets the parsed JSON document behind a URL, or raises."""
@@ -31,8 +32,16 @@ class KeySource(Protocol):
     """The verification keys of one issuer."""
 
     async def key(self, kid: str) -> ECKey | None:
-        """The key with that id; None when the issuer has no such key, or none that can be learnt of now."""
+        """The key with that id; None when the issuer has no such key.
+
+        Raises:
+            KeysUnavailable: it may have one, but cannot be asked now.
+        """
         ...
+
+
+class KeysUnavailable(Exception):
+    """The issuer did not answer when last asked for its keys, so nothing can be said of an unknown one."""
 
 
 def key_source(source: str, *, cache: Path | None, clock: Clock) -> KeySource:
@@ -141,6 +150,7 @@ class UrlKeys:
         self._tried_at: float | None = None
         self._fetched_at: float | None = None
         self._refreshing: asyncio.Task[None] | None = None
+        self._failing = False
         self._keys = self._load()
 
     async def key(self, kid: str) -> ECKey | None:
@@ -153,13 +163,27 @@ class UrlKeys:
         if refreshing is not None:
             # The fetch is shared: one caller that gives up must not end it for the others.
             await asyncio.shield(refreshing)
+        if kid not in self._keys and self._failing:
+            raise KeysUnavailable
         return self._keys.get(kid)
+
+    async def keep_fresh(self) -> None:
+        """Fetches the set until there is one, and again whenever it has grown old, for ever.
+
+        So a service that has been up together with its issuer once verifies tokens without it.
+        """
+        while True:
+            refreshing = self._refresh() if self._older_than(self._max_age_seconds, self._fetched_at) else None
+            if refreshing is not None:
+                await asyncio.shield(refreshing)
+            await self._clock.sleep(FIRST_FETCH_SECONDS if self._fetched_at is None else self._max_age_seconds)
 
     def _refresh(self) -> asyncio.Task[None] | None:
         """The running fetch, a new one, or None when the last one is too recent."""
         if self._refreshing is not None and not self._refreshing.done():
             return self._refreshing
-        if not self._older_than(self._min_interval_seconds, self._tried_at):
+        interval = self._min_interval_seconds if self._keys else FIRST_FETCH_SECONDS
+        if not self._older_than(interval, self._tried_at):
             return None
         self._tried_at = self._clock.monotonic()
         # The event loop keeps only weak references to tasks, so this one is ours to keep.
@@ -173,7 +197,9 @@ class UrlKeys:
             keys = parse_key_set(document)
         except Exception as error:  # whatever it is, the last good set stays in force
             _log.warning("jwks_fetch_failed", url=self._url, error=f"{type(error).__name__}: {error}")
+            self._failing = True
             return
+        self._failing = False
         self._keys = keys
         self._fetched_at = self._clock.monotonic()
         self._save()

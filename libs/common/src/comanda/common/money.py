@@ -59,5 +59,10 @@ Money = Annotated[int, PlainSerializer(to_text, return_type=str), WithJsonSchema
 MoneyInput = Annotated[int, BeforeValidator(_bounded), WithJsonSchema(_INPUT_SCHEMA)]
 """An amount in a request: 0–1,000,000.00."""
 
-TotalInput = Annotated[int, BeforeValidator(to_cents), WithJsonSchema(_INPUT_SCHEMA)]
+_TOTAL_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": r"^\d{1,15}(\.\d{1,2})?$"}, {"type": "number", "minimum": 0}],
+    "examples": ["19.90"],
+}
+
+TotalInput = Annotated[int, BeforeValidator(to_cents), WithJsonSchema(_TOTAL_SCHEMA)]
 """A sum of amounts in a request, without the bound of a single one."""

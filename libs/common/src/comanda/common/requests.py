@@ -1,20 +1,23 @@
 """Requests read strictly: exact JSON, the right media type, and errors in words of our own."""
 
 import json
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from comanda.common.problems import DatosInvalidos, JsonInvalido, TipoNoAdmitido
+from comanda.common.security import Allow
 
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 
@@ -53,6 +56,29 @@ Line = Annotated[str, AfterValidator(_line), Field(json_schema_extra={"pattern":
 """Text of one line."""
 
 
+def _rfc3339(value: Any) -> Any:
+    if isinstance(value, str) and not _MOMENT.fullmatch(value):
+        raise PydanticCustomError("texto", "Debe ser un momento RFC 3339 con zona, p. ej. «2026-01-31T12:00:00Z».")
+    return value
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+"""A moment as RFC 3339 writes it, and nothing else that could be read as one."""
+
+
+def no_repeats(name: str, message: str) -> AfterValidator:
+    """Refuses a list in which two items have the same `name`."""
+
+    def check(items: list[Any]) -> list[Any]:
+        if len({getattr(item, name) for item in items}) < len(items):
+            raise PydanticCustomError("texto", message)
+        return items
+
+    return AfterValidator(check)
+
+
 def parse_json(raw: bytes) -> Any:
     """The value of a JSON text (RFC 8259); fractions become Decimal, so that no amount passes through a float.
 
@@ -89,14 +115,23 @@ class StrictRoute(APIRoute):
         field = self.body_field.field_info if self.body_field is not None else None
         takes_json = field is not None and not isinstance(field, Form)
         required = field is not None and field.is_required()
+        guards = [found for found in _calls(self.dependant) if isinstance(found, Allow)]
 
         async def strict(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
+            for guard in guards:  # who may not call is told so, before anybody looks at the body
+                await guard(request)
             if takes_json:
                 _check_body(request, await request.body(), required=required)
             return await handle(request)
 
         return strict
+
+
+def _calls(dependant: Dependant) -> Iterator[Any]:
+    for needed in dependant.dependencies:
+        yield needed.call
+        yield from _calls(needed)
 
 
 def _check_body(request: Request, body: bytes, *, required: bool) -> None:

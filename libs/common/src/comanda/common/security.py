@@ -10,6 +10,9 @@ from starlette.requests import Request
 from comanda.common.problems import NoAutenticado, NoAutorizado
 from comanda.common.tokens import Principal
 
+_CALLER = "comanda.caller"
+"""Where the scope of a request keeps its caller, once identified."""
+
 
 class Allow(SecurityBase):
     """A dependency that answers with the caller, if its token carries one of the scopes.
@@ -25,12 +28,18 @@ class Allow(SecurityBase):
         self.scopes = frozenset(scopes)
 
     async def __call__(self, request: Request) -> Principal:
+        principal: Principal | None = request.scope.get(_CALLER)
+        if principal is None:
+            principal = request.scope[_CALLER] = await self._identify(request)
+        if self.scopes and self.scopes.isdisjoint(principal.scopes):
+            raise NoAutorizado
+        return principal
+
+    async def _identify(self, request: Request) -> Principal:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NoAutenticado
         principal: Principal = await request.app.state.wiring.verifier.verify(token.strip())
-        if self.scopes and self.scopes.isdisjoint(principal.scopes):
-            raise NoAutorizado
         return principal
 
 

@@ -41,6 +41,8 @@ class ServiceSettings(BaseSettings):
     database_pool: int = Field(10, ge=1, le=100, description="connections to PostgreSQL per process")
     migrate_on_start: bool = Field(True, description="false: the service waits until somebody else has migrated")
 
+    trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For counts, separated by commas")
+
     max_body_bytes: int = Field(1_048_576, ge=1024, description="largest request body, bytes")
     body_timeout_seconds: Seconds = Field(10, description="longest time to receive a body")
     max_concurrency: int = Field(1000, ge=1, description="requests in hand at once; more get 503")

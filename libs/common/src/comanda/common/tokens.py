@@ -6,7 +6,7 @@ which issuers it trusts, where their keys are and what a service may do, so noth
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,11 +20,12 @@ from comanda.common.jwks import (
     FileKeys,
     InvalidKeySet,
     KeySource,
+    KeysUnavailable,
     StaticKeys,
     UrlKeys,
     key_source,
 )
-from comanda.common.problems import NoAutenticado
+from comanda.common.problems import NoAutenticado, ServicioNoDisponible
 from comanda.common.signing import (
     ALGORITHM,
     REGISTRY,
@@ -51,6 +52,8 @@ __all__ = [
 ]
 
 USER_TYPE = "at+jwt"
+AUTH = "auth"
+"""Who is missing when a user's key cannot be learnt."""
 MAX_TOKEN_CHARS = 4096
 
 _NOT_VALID = "El token no es válido."
@@ -139,11 +142,17 @@ class Verifier:
         self._cache_entries = cache_entries
         self._verified: OrderedDict[str, Principal] = OrderedDict()
 
+    @property
+    def loops(self) -> list[Callable[[], Awaitable[None]]]:
+        """What keeps the keys of the issuers at hand, for ever, in the background."""
+        return [issuer.keys.keep_fresh for issuer in self._issuers.values() if isinstance(issuer.keys, UrlKeys)]
+
     async def verify(self, token: str) -> Principal:
         """Who the token speaks for.
 
         Raises:
             NoAutenticado: if the token is malformed, forged, expired, not yet valid or meant for somebody else.
+            ServicioNoDisponible: if its key is unknown and its issuer cannot be asked.
         """
         principal = self._verified.get(token)
         if principal is None:
@@ -166,7 +175,10 @@ class Verifier:
         if issuer is None:
             raise NoAutenticado("El emisor del token no es de confianza.")
         kid = _checked_header(parsed.headers(), issuer.kind)
-        key = await issuer.keys.key(kid)
+        try:
+            key = await issuer.keys.key(kid)
+        except KeysUnavailable:
+            raise ServicioNoDisponible(AUTH) from None
         if key is None:
             raise NoAutenticado("No se conoce la clave con la que se firmó el token.")
         if not _signed_by(parsed, key):

@@ -81,6 +81,7 @@ async def modificar_yo(
 @routes.post(
     "/yo/password",
     status_code=204,
+    response_class=Response,
     responses=describe(DemasiadosIntentos),
     summary="Change your password; every other session ends",
 )

@@ -2,7 +2,6 @@
 
 from typing import Self
 
-import argon2
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -42,17 +41,17 @@ class Settings(ServiceSettings):
     )
     sweep_seconds: Seconds = Field(60, description="pause between two sweeps of sessions that have ended")
 
-    argon2_time_cost: int = Field(argon2.DEFAULT_TIME_COST, ge=1, le=100, description="passes of Argon2id")
+    argon2_time_cost: int = Field(2, ge=1, le=100, description="passes of Argon2id")
     argon2_memory_kib: int = Field(
-        argon2.DEFAULT_MEMORY_COST, ge=8, le=4_194_304, description="memory of one Argon2id hash, KiB"
+        19_456, ge=8, le=4_194_304, description="memory of one Argon2id hash, KiB (OWASP: 19 MiB, 2 passes, 1 lane)"
     )
-    argon2_parallelism: int = Field(argon2.DEFAULT_PARALLELISM, ge=1, le=64, description="lanes of Argon2id")
+    argon2_parallelism: int = Field(1, ge=1, le=64, description="lanes of Argon2id")
     hash_workers: int = Field(2, ge=1, le=64, description="passwords hashed at once")
     hash_queue: int = Field(256, ge=0, le=10_000, description="passwords waiting to be hashed; more get 503")
 
     login_attempts_per_minute: int = Field(10, ge=1, description="failed logins of one account from one address")
     login_attempts_per_source_per_minute: int = Field(300, ge=1, description="failed logins from one address")
-    registrations_per_source_per_hour: int = Field(1000, ge=1, description="registrations from one address")
+    registrations_per_source_per_minute: int = Field(600, ge=1, description="registrations from one address")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -3,7 +3,7 @@
 import math
 from collections import OrderedDict, deque
 
-from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -23,7 +23,9 @@ class Throttling:
         self._windows = MovingWindowRateLimiter(MonotonicStorage(clock))
         self._by_account = RateLimitItemPerMinute(settings.login_attempts_per_minute, namespace="account")
         self._by_source = RateLimitItemPerMinute(settings.login_attempts_per_source_per_minute, namespace="source")
-        self._registrations = RateLimitItemPerHour(settings.registrations_per_source_per_hour, namespace="registration")
+        self._registrations = RateLimitItemPerMinute(
+            settings.registrations_per_source_per_minute, namespace="registration"
+        )
 
     def check_login(self, account: str, source: str) -> None:
         """Raises `DemasiadosIntentos` when this account from this source, or this source, failed too often."""

@@ -101,6 +101,11 @@ class Reserva:
         """Whether its time is over, swept or not."""
         return self.estado is EstadoReserva.ACTIVA and self.expira_en is not None and self.expira_en <= ahora
 
+    @property
+    def version(self) -> int:
+        """Another after each change: the microsecond of the last one."""
+        return int(self.actualizado_en.timestamp() * 1_000_000)
+
     def cerrar(self, estado: EstadoReserva, ahora: datetime) -> "Reserva":
         return replace(self, estado=estado, actualizado_en=ahora)
 

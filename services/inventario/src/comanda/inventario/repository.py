@@ -131,6 +131,8 @@ class Repository:
         return list((await connection.execute(query.order_by(reservas.c.actualizado_en).limit(limite))).scalars())
 
     async def olvidar(self, connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+        locked = sa.select(reservas.c.pedido_id).where(reservas.c.pedido_id.in_(ids)).order_by(reservas.c.pedido_id)
+        ids = (await connection.execute(locked.with_for_update(skip_locked=True))).scalars().all()
         await connection.execute(sa.delete(reserva_lineas).where(reserva_lineas.c.pedido_id.in_(ids)))
         await connection.execute(sa.delete(reservas).where(reservas.c.pedido_id.in_(ids)))
 

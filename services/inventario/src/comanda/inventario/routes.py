@@ -27,6 +27,7 @@ from comanda.inventario.domain import (
     InventarioExistente,
     Movimiento,
     ProductoInexistente,
+    Reserva,
     ReservaCerrada,
     ReservaConfirmada,
     TipoMovimiento,
@@ -160,17 +161,17 @@ async def reservar(
 ) -> ReservaDocumento:
     reserva, nueva = await servicio.reservar(pedido_id, datos.dominio())
     response.status_code = 201 if nueva else 200
-    return ReservaDocumento.de(reserva)
+    return _documento(reserva, response)
 
 
 @reservas.post("/{pedido_id}/confirmar", responses=describe(ReservaCerrada), summary="Let the held stock leave")
-async def confirmar(pedido_id: UUID, servicio: Servicio, _: Orquestador) -> ReservaDocumento:
-    return ReservaDocumento.de(await servicio.confirmar(pedido_id))
+async def confirmar(pedido_id: UUID, servicio: Servicio, response: Response, _: Orquestador) -> ReservaDocumento:
+    return _documento(await servicio.confirmar(pedido_id), response)
 
 
 @reservas.post("/{pedido_id}/liberar", responses=describe(ReservaConfirmada), summary="Give the held stock back")
-async def liberar(pedido_id: UUID, servicio: Servicio, _: Orquestador) -> ReservaDocumento:
-    return ReservaDocumento.de(await servicio.liberar(pedido_id))
+async def liberar(pedido_id: UUID, servicio: Servicio, response: Response, _: Orquestador) -> ReservaDocumento:
+    return _documento(await servicio.liberar(pedido_id), response)
 
 
 @reservas.get("", summary="All reservations, the newest order first")
@@ -187,6 +188,19 @@ async def listar_reservas(
     return page_body(found.map(ReservaDocumento.de), request, response)
 
 
-@reservas.get("/{pedido_id}", responses=describe(NoEncontrado), summary="The reservation of an order")
-async def consultar_reserva(pedido_id: UUID, servicio: Servicio, _: LectorDeReservas) -> ReservaDocumento:
-    return ReservaDocumento.de(await servicio.consultar_reserva(pedido_id))
+@reservas.get(
+    "/{pedido_id}",
+    response_model=ReservaDocumento,
+    responses=describe(NoEncontrado),
+    summary="The reservation of an order",
+)
+async def consultar_reserva(
+    pedido_id: UUID, servicio: Servicio, request: Request, response: Response, _: LectorDeReservas
+) -> Any:
+    reserva = await servicio.consultar_reserva(pedido_id)
+    return not_modified(request, etag(reserva.version)) or _documento(reserva, response)
+
+
+def _documento(reserva: Reserva, response: Response) -> ReservaDocumento:
+    response.headers["ETag"] = etag(reserva.version)
+    return ReservaDocumento.de(reserva)

@@ -3,10 +3,9 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from comanda.common.requests import Body, Integer, Line
+from comanda.common.requests import Body, Integer, Line, no_repeats
 from comanda.inventario.domain import EstadoReserva, Existencias, Falta, Linea, Movimiento, Reserva, TipoMovimiento
 
 MAX_COUNT = 1_000_000_000
@@ -16,18 +15,19 @@ MAX_PER_LINE = 1_000_000
 Cantidad = Annotated[Integer, Field(ge=0, le=MAX_COUNT)]
 
 
+PRODUCT_ONCE = no_repeats("producto_id", "Un producto aparece en dos líneas.")
+
+
 class LineaDocumento(Body):
     producto_id: UUID
     cantidad: Annotated[Integer, Field(ge=1, le=MAX_PER_LINE)]
 
 
-def _no_product_twice(lineas: list[LineaDocumento]) -> list[LineaDocumento]:
-    if len({linea.producto_id for linea in lineas}) < len(lineas):
-        raise PydanticCustomError("lineas", "Un producto aparece en dos líneas.")
-    return lineas
-
-
-Lineas = Annotated[list[LineaDocumento], Field(min_length=1, max_length=MAX_LINES), AfterValidator(_no_product_twice)]
+Lineas = Annotated[
+    list[LineaDocumento],
+    Field(min_length=1, max_length=MAX_LINES),
+    PRODUCT_ONCE,
+]
 
 
 class LineasPedidas(Body):

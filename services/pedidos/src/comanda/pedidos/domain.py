@@ -13,6 +13,8 @@ EXPIRADO = "expirado"
 ABANDONADO = "abandonado"
 INSUFICIENTES = "existencias-insuficientes"
 RESERVA_CERRADA = "reserva-cerrada"
+MOTIVOS_DEL_SISTEMA = frozenset({EXPIRADO, ABANDONADO, INSUFICIENTES, RESERVA_CERRADA})
+"""What only the system may give as the reason of a cancellation: rules depend on it."""
 
 
 class Fase(StrEnum):

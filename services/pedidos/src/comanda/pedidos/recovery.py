@@ -9,6 +9,7 @@ due, so that several replicas share the work and a dead one's work is taken over
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -81,7 +82,7 @@ class Recovery:
             if pedido.fase in (Fase.COMPLETANDO, Fase.CANCELANDO):
                 pedido, _ = await self._saga.advance(pedido, lease=item.lease)
                 log.info("pedido_recuperado", pedido_id=str(pedido.id), fase=pedido.fase)
-        except NO_VERDICT as fault:
+        except Exception as fault:  # whatever it is, it must not stop the orders that are worked on beside this one
             await self._postpone(item, pedido, fault)
 
     async def _ask_about(self, items: Sequence[Leased]) -> None:
@@ -90,7 +91,7 @@ class Recovery:
             estados = await self._inventario.estados([item.pedido.id for item in items])
             for item in items:
                 await self._judge(item, estados.get(item.pedido.id))
-        except NO_VERDICT as fault:
+        except Exception as fault:
             for item in items:
                 await self._postpone(item, item.pedido, fault)
 
@@ -110,7 +111,16 @@ class Recovery:
         """Backs off exponentially. If even that cannot be written, the lease runs out by itself."""
         attempts = item.attempts + 1
         wait = timedelta(seconds=min(self._backoff_seconds, 2.0 ** min(attempts, 16)))
-        log.warning("pedido_aplazado", pedido_id=str(pedido.id), fase=pedido.fase, intentos=attempts, reason=str(fault))
+        expected = fault is None or isinstance(fault, NO_VERDICT)
+        log.log(
+            logging.WARNING if expected else logging.ERROR,
+            "pedido_aplazado",
+            pedido_id=str(pedido.id),
+            fase=pedido.fase,
+            intentos=attempts,
+            reason=str(fault),
+            exc_info=None if expected else fault,
+        )
         try:
             async with self._database.transaction() as connection:
                 await self._repository.reprogramar(

@@ -148,10 +148,11 @@ class Repository:
             .order_by(pedidos.c.next_attempt_at)
             .limit(limite)
             .with_for_update(skip_locked=True)
+            .cte("due")  # read once, so that no plan can lease more than the limit
         )
         statement = (
             sa.update(pedidos)
-            .where(pedidos.c.id.in_(due))
+            .where(pedidos.c.id.in_(sa.select(due.c.id)))
             .values(leased_until=hasta, lease=pedidos.c.lease + 1)
             .returning(*_COLUMNS, pedidos.c.lease, pedidos.c.attempts)
         )

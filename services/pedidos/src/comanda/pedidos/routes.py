@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import AwareDatetime
 
 from comanda.common.conditional import IfMatch, etag, not_modified
 from comanda.common.idempotency import Answer, IdempotencyKeyHeader, key_of
@@ -18,7 +17,7 @@ from comanda.common.problems import (
     VersionObsoleta,
     describe,
 )
-from comanda.common.requests import Line, router
+from comanda.common.requests import Line, Moment, router
 from comanda.common.security import allow
 from comanda.common.tokens import Principal
 from comanda.pedidos.domain import (
@@ -107,8 +106,8 @@ async def listar(
     response: Response,
     caller: Lector,
     estado: Estado | None = None,
-    desde: Annotated[AwareDatetime | None, Query(description="creados en este momento o después")] = None,
-    hasta: Annotated[AwareDatetime | None, Query(description="creados antes de este momento")] = None,
+    desde: Annotated[Moment | None, Query(description="creados en este momento o después")] = None,
+    hasta: Annotated[Moment | None, Query(description="creados antes de este momento")] = None,
     cliente_id: Annotated[Line | None, Query(max_length=200)] = None,
 ) -> Pagina[PedidoDocumento]:
     clients = [client for client in (_only_of(caller, ALL_ORDERS), cliente_id) if client is not None]

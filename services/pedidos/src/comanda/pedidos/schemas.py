@@ -3,15 +3,17 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AwareDatetime, BaseModel, Field
 
 from comanda.common.money import Money, TotalInput
-from comanda.common.requests import Body, Integer, Line
+from comanda.common.requests import Body, Integer, Line, no_repeats
 from comanda.pedidos.domain import Estado, Fase, LineaPedida, Pedido, Transicion
 
 MAX_LINES = 100
 MAX_PER_LINE = 1_000_000
+
+
+PRODUCT_ONCE = no_repeats("producto_id", "Un producto aparece en dos líneas.")
 
 
 class LineaNueva(Body):
@@ -19,14 +21,12 @@ class LineaNueva(Body):
     cantidad: Annotated[Integer, Field(ge=1, le=MAX_PER_LINE)]
 
 
-def _no_product_twice(lineas: list[LineaNueva]) -> list[LineaNueva]:
-    if len({linea.producto_id for linea in lineas}) < len(lineas):
-        raise PydanticCustomError("lineas", "Un producto aparece en dos líneas.")
-    return lineas
-
-
 class PedidoNuevo(Body):
-    lineas: Annotated[list[LineaNueva], Field(min_length=1, max_length=MAX_LINES), AfterValidator(_no_product_twice)]
+    lineas: Annotated[
+        list[LineaNueva],
+        Field(min_length=1, max_length=MAX_LINES),
+        PRODUCT_ONCE,
+    ]
     total_esperado: TotalInput | None = None
 
     def dominio(self) -> list[LineaPedida]:

@@ -1,5 +1,6 @@
 """Use cases of pedidos."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from comanda.common.idempotency import Answer, Key, Keys, running
 from comanda.common.money import to_text
 from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import (
+    DatosInvalidos,
     NoEncontrado,
     PeticionEnCurso,
     Problem,
@@ -23,6 +25,7 @@ from comanda.common.problems import (
 )
 from comanda.pedidos.domain import (
     EXPIRADO,
+    MOTIVOS_DEL_SISTEMA,
     RESERVA_CERRADA,
     DemasiadosPendientes,
     Estado,
@@ -107,7 +110,13 @@ class Pedidos:
         if total_esperado is not None and total_esperado != pedido.total_centimos:
             raise TotalDistinto(total=to_text(pedido.total_centimos))
         until = self._clock.now() + self._lease
-        if not await self._record(pedido, key, until):
+        try:
+            recorded = await self._record(pedido, key, until)
+        except (DatabaseUnavailable, asyncio.CancelledError):  # perhaps committed all the same
+            if key:
+                await self._release(key, until)
+            raise
+        if not recorded:
             taken = await self._resume(key, render) if key else None
             if taken is None:
                 raise PeticionEnCurso(headers={"Retry-After": "1"})
@@ -159,7 +168,7 @@ class Pedidos:
             if pedido.fase is Fase.COMPLETANDO:
                 pedido = await self._finish(pedido)
             else:
-                pedido = await self._saga.intend(pedido, pedido.completar(self._clock.now()), "completar")
+                pedido = await self._intend(pedido, pedido.completar(self._clock.now()), "completar", precondition)
         raise TransicionInvalida(pedido)
 
     async def cancelar(
@@ -171,6 +180,8 @@ class Pedidos:
             NoEncontrado, VersionObsoleta, TransicionInvalida.
             ServicioNoDisponible, RespuestaInvalida: the intent stands; recovery finishes it.
         """
+        if motivo in MOTIVOS_DEL_SISTEMA:
+            raise DatosInvalidos.of("motivo", "Es un motivo reservado.")
         pedido = await self.consultar(pedido_id, cliente_id)
         precondition.check(pedido.version)
         for _ in range(MAX_STEPS):
@@ -179,7 +190,8 @@ class Pedidos:
             if pedido.fase is Fase.CANCELANDO:
                 pedido = await self._finish(pedido)
             else:
-                pedido = await self._saga.intend(pedido, pedido.cancelar(motivo, self._clock.now()), "cancelar")
+                intent = pedido.cancelar(motivo, self._clock.now())
+                pedido = await self._intend(pedido, intent, "cancelar", precondition)
         raise TransicionInvalida(pedido)
 
     def _solicitar(self, cliente_id: str, lineas: tuple[Linea, ...], moneda: str) -> Pedido:
@@ -272,6 +284,13 @@ class Pedidos:
         if pedido.fase in (Fase.CANCELANDO, Fase.CANCELADO):
             raise PedidoCancelado(pedido)
         return render.placed(pedido), False
+
+    async def _intend(self, pedido: Pedido, intent: Pedido, causa: str, precondition: Precondition) -> Pedido:
+        """Commits an intent. Raises `VersionObsoleta` when somebody was faster and the client minds."""
+        present = await self._saga.intend(pedido, intent, causa)
+        if present is not intent:
+            precondition.check(present.version)
+        return present
 
     async def _finish(self, pedido: Pedido) -> Pedido:
         try:

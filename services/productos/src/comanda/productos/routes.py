@@ -84,7 +84,11 @@ async def modificar(
 
 
 @routes.delete(
-    "/{producto_id}", status_code=204, responses=describe(NoEncontrado, VersionObsoleta), summary="Withdraw a product"
+    "/{producto_id}",
+    status_code=204,
+    response_class=Response,
+    responses=describe(NoEncontrado, VersionObsoleta),
+    summary="Withdraw a product",
 )
 async def retirar(producto_id: UUID, servicio: Servicio, if_match: IfMatch, _: Editor) -> None:
     await servicio.retirar(producto_id, if_match)
