@@ -1,6 +1,6 @@
 # Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
 .POSIX:
-.PHONY: help run demo test lint format coverage migrate seed verify settings clean
+.PHONY: help run demo test simulate lint format coverage migrate seed verify settings clean
 
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml cli/pyproject.toml services/auth/pyproject.toml \
 	services/productos/pyproject.toml services/inventario/pyproject.toml services/pedidos/pyproject.toml
@@ -18,6 +18,10 @@ demo: .venv/.installed ## the story of an order, with services that really break
 
 test: .venv/.installed-dev ## every test, on SQLite and on a real PostgreSQL
 	@$(PYTEST)
+
+SEEDS = 1000
+simulate: .venv/.installed-dev ## the deterministic simulation, SEEDS=1000 runs of it
+	@PYTHONPATH=tests .venv/bin/python -m simulation --seeds 1..$(SEEDS) --jobs 2
 
 coverage: .venv/.installed-dev ## the tests, and which branches they reach
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-fail-under=95

@@ -22,9 +22,8 @@ from comanda.common.jwks import (
     KeySource,
     KeysUnavailable,
     StaticKeys,
-    UrlKeys,
-    key_source,
 )
+from comanda.common.jwks_url import UrlKeys, key_source
 from comanda.common.problems import NoAutenticado, ServicioNoDisponible
 from comanda.common.signing import (
     ALGORITHM,

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,19 +18,17 @@ from comanda.common.problems import (
     DatosInvalidos,
     NoEncontrado,
     PeticionEnCurso,
-    Problem,
     RespuestaInvalida,
     ServicioNoDisponible,
 )
+from comanda.pedidos.answers import Render, answer_to
 from comanda.pedidos.domain import (
     EXPIRADO,
     MOTIVOS_DEL_SISTEMA,
     RESERVA_CERRADA,
     DemasiadosPendientes,
     Estado,
-    ExistenciasInsuficientes,
     Fase,
-    Insuficientes,
     Linea,
     LineaPedida,
     Pedido,
@@ -51,13 +48,6 @@ MAX_STEPS = 4
 """Transitions one request makes at most; an order has no longer way to a final phase."""
 
 _NO_VERDICT = (ServicioNoDisponible, RespuestaInvalida)
-
-
-class Render(Protocol):
-    """How the outcomes of placing an order look on the wire."""
-
-    def placed(self, pedido: Pedido) -> Answer: ...
-    def refused(self, problem: Problem) -> Answer: ...
 
 
 class Pedidos:
@@ -229,7 +219,7 @@ class Pedidos:
 
         async def settle(connection: AsyncConnection, despues: Pedido, veredicto: Veredicto) -> None:
             if key:
-                await self._keys.settle(connection, key, _answer(despues, veredicto, render))
+                await self._keys.settle(connection, key, answer_to(despues, veredicto, render))
 
         try:
             despues, veredicto = await self._saga.advance(pedido, also=settle)
@@ -241,7 +231,7 @@ class Pedidos:
             if key:
                 await self._release(key, until)
             raise
-        return _answer(despues, veredicto, render), False
+        return answer_to(despues, veredicto, render), False
 
     async def _resume(self, key: Key, render: Render) -> tuple[Answer, bool] | None:
         """What the key's first request leads to; None when there was none.
@@ -305,11 +295,3 @@ class Pedidos:
         with suppress(DatabaseUnavailable):  # then the lease runs out by itself
             async with self._database.transaction() as connection:
                 await self._keys.release(connection, key, until)
-
-
-def _answer(pedido: Pedido, veredicto: Veredicto, render: Render) -> Answer:
-    if isinstance(veredicto, Insuficientes):
-        return render.refused(ExistenciasInsuficientes(faltantes=veredicto.faltantes, pedido_id=str(pedido.id)))
-    if pedido.fase is Fase.CANCELADO:
-        return render.refused(PedidoCancelado(pedido))
-    return render.placed(pedido)
