@@ -69,3 +69,11 @@ class TestRequestId:
     @pytest.mark.parametrize("header", [None, "", "x" * 129, "a b", "a\n", "é"])
     def test_new(self, header: str | None) -> None:
         assert request_id(header, FakeClock()) == str(FakeClock().new_id())
+
+
+class TestFullDisk:
+    def test_loses_lines_and_stops_nothing(self) -> None:
+        program = PROGRAM + "\nimport sys\nsys.stderr.write('went on')"
+        with open("/dev/full", "w") as full:  # noqa: PTH123  # a device
+            done = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.stderr.startswith("went on"), done.stderr

@@ -272,6 +272,24 @@ class TestReanudar:
         mundo.clock.advance(28)
         assert (await mundo.crear(key=mundo.clave()))[0].status == 201
 
+    async def test_el_pedido_guardado_cuyo_commit_no_se_supo(self, mundo: Any) -> None:
+        """The order and its key are there although the client got 503: its retry goes on with them at once."""
+        with fault_at(mundo.database, 2, after=True), pytest.raises(DatabaseUnavailable):
+            await mundo.crear(key=mundo.clave())
+        [pedido] = await mundo.todos()
+        answer, replayed = await mundo.crear(key=mundo.clave())
+        assert (documento((answer, replayed))["id"], replayed) == (str(pedido.id), False)
+        assert len(await mundo.todos()) == 1
+
+    async def test_el_pedido_sin_clave_cuyo_commit_no_se_supo(self, mundo: Any) -> None:
+        """Nobody can come back for it, so it is abandoned."""
+        with fault_at(mundo.database, 1, after=True), pytest.raises(DatabaseUnavailable):
+            await mundo.crear()
+        [pedido] = await mundo.todos()
+        mundo.clock.advance(300)
+        assert await mundo.recuperar() == 1
+        assert (await mundo.leer(pedido.id)).motivo == "abandonado"
+
     async def test_la_respuesta_guardada_cuyo_commit_no_se_supo(self, mundo: Any) -> None:
         """COMMIT took effect but its answer was lost: the client gets 503, and its retry the original answer."""
         with fault_at(mundo.database, 3, after=True), pytest.raises(DatabaseUnavailable):

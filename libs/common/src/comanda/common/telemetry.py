@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
@@ -36,6 +37,22 @@ def metrics_response() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
+class Forgiving:
+    """A stream that loses what cannot be written: a full disk must not turn answers into errors."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logging(settings: ServiceSettings, service: str) -> None:
     """JSON lines on standard output, or readable ones on a terminal; every line carries the service and request id."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stdout.isatty())
@@ -47,15 +64,16 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
     ]
     # Plain: what rich makes of a traceback takes seconds and shows the values of variables, secrets among them.
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    output = cast(TextIO, Forgiving(sys.stdout))
     renderer: Any = console if as_text else structlog.processors.JSONRenderer()
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer] if not as_text else [*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.PrintLoggerFactory(output),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

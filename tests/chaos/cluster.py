@@ -1,0 +1,207 @@
+"""A whole Comanda of real processes on loopback, made to be broken: productos, and replicas of inventario and pedidos.
+
+Users' tokens are signed here, by a key that the services are told of, so auth is not needed.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import httpx2
+from chaos.forwarder import Forwarder
+from chaos.processes import Launcher, Service, launch, supervise
+
+from comanda.cli.api import Api
+from comanda.common.clock import SystemClock
+from comanda.common.server import SUPERVISOR_VARIABLE
+from comanda.common.testing import Issuer, free_ports
+from comanda.common.tokens import ServiceSigner, SigningKey
+
+CLIENTE = ("productos:leer", "inventario:leer", "pedidos:crear", "pedidos:propios")
+ADMIN = (*CLIENTE, "productos:escribir", "inventario:escribir", "reservas:leer", "pedidos:leer", "pedidos:gestionar")
+SERVICES = ("productos", "inventario", "pedidos")
+OWN_PREFIXES = ("COMANDA_", *(f"{service.upper()}_" for service in SERVICES))
+TTL_SECONDS = 10
+QUICK = {
+    "INVENTARIO_RESERVA_TTL_SECONDS": str(TTL_SECONDS),
+    "PEDIDOS_ABANDON_SECONDS": "10",
+    "PEDIDOS_RECOVERY_SECONDS": "0.5",
+    "PEDIDOS_RECOVERY_BACKOFF_SECONDS": "3",
+    **{
+        f"{service.upper()}_{setting}": value
+        for service in SERVICES
+        for setting, value in (
+            ("BREAKER_TIMEOUT_SECONDS", "2"),
+            ("RETRY_ATTEMPTS", "1"),
+            ("RETRY_WAIT_SECONDS", "0.2"),
+            ("HTTP_TIMEOUT_SECONDS", "1"),
+            ("LOG_FORMAT", "json"),
+            ("LOG_LEVEL", "warning"),
+        )
+    },
+}
+
+
+class Cluster:
+    """Args: databases: the URL of each service's database."""
+
+    def __init__(self, folder: Path, databases: Mapping[str, str], issuer: Issuer, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.databases = databases
+        self.issuer = issuer
+        self.services: dict[str, Service] = {}
+        self.forwarders: dict[str, Forwarder] = {}
+        self.http = httpx2.AsyncClient(timeout=5, trust_env=False, limits=httpx2.Limits(max_keepalive_connections=64))
+        self.admin = issuer.headers(*ADMIN, subject="admin")
+        self._operator = ServiceSigner(
+            "operador", SigningKey.from_pem((folder / "keys" / "operador.pem").read_bytes()), SystemClock()
+        )
+
+    @property
+    def urls(self) -> dict[str, str]:
+        return {name: forwarder.url for name, forwarder in self.forwarders.items()}
+
+    def of(self, service: str) -> list[Service]:
+        """Its replicas."""
+        return [replica for replica in self.services.values() if replica.service == service]
+
+    def operator(self) -> Api:
+        """What `comanda verify` calls the services with."""
+        return Api(self.urls, self._operator.token)
+
+    def verify(self) -> subprocess.CompletedProcess[str]:
+        """Runs `comanda verify`."""
+        addresses = {f"{service.upper()}_PORT": self.urls[service].rpartition(":")[2] for service in SERVICES}
+        return subprocess.run(
+            [sys.executable, "-m", "comanda.cli", "verify"],
+            env={**inherited(), **self.settings, **addresses, "COMANDA_DATA": str(self.folder)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def customer(self, name: str) -> dict[str, str]:
+        """The headers of that customer's requests."""
+        return self.issuer.headers(*CLIENTE, subject=name)
+
+    async def ready(self) -> None:
+        """Waits until every process serves, restarting ones included."""
+        for service in self.services.values():
+            while not await service.ready(self.http):
+                assert service.supervised, f"{service.name} is dead"
+                await asyncio.sleep(0.1)
+
+    async def product(self, stock: int) -> str:
+        """The id of a new product with that stock."""
+        data = {"sku": f"CHAOS-{uuid4().hex[:12]}", "nombre": "Producto", "precio": "2.50"}
+        made = await self.http.post(f"{self.urls['productos']}/productos", json=data, headers=self.admin)
+        assert made.status_code == 201, made.text
+        product_id = str(made.json()["id"])
+        data = {"producto_id": product_id, "cantidad": stock}
+        counted = await self.http.post(f"{self.urls['inventario']}/inventario", json=data, headers=self.admin)
+        assert counted.status_code == 201, counted.text
+        return product_id
+
+    def log(self) -> str:
+        """The ends of what the processes wrote, for who looks at a failure."""
+        return "\n".join(f"── {log.name}\n{log.read_text()[-1500:]}" for log in sorted(self.folder.glob("*.log")))
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    databases: Mapping[str, str],
+    *,
+    replicas: int = 1,
+    launcher: Launcher = launch,
+    settings: Mapping[str, str] | None = None,
+    database_ways: bool = False,
+) -> AsyncIterator[Cluster]:
+    """A cluster in which whatever dies is started again.
+
+    Args:
+        settings: beside `QUICK`.
+        database_ways: each replica of pedidos has a way to PostgreSQL of its own, `database of <name>`.
+    """
+    for name in ("pedidos", "inventario", "operador"):
+        SigningKey.load_or_create(folder / "keys" / f"{name}.pem")
+    cluster = Cluster(folder, databases, Issuer(SystemClock()), {**QUICK, **(settings or {})})
+    try:
+        await _assemble(cluster, replicas, launcher, database_ways)
+        for service in cluster.services.values():
+            service.start()
+        async with _supervised(cluster):
+            await cluster.ready()
+            yield cluster
+    finally:
+        for service in cluster.services.values():
+            service.supervised = False
+            await service.kill()
+        await cluster.http.aclose()
+        for forwarder in cluster.forwarders.values():
+            await forwarder.stop()
+
+
+async def _assemble(cluster: Cluster, replicas: int, launcher: Launcher, database_ways: bool) -> None:
+    counts = {"productos": 1, "inventario": replicas, "pedidos": replicas}
+    names = [(service, f"{service}-{i + 1}") for service, count in counts.items() for i in range(count)]
+    ports = dict(zip([name for _, name in names], free_ports(len(names)), strict=True))
+    for service in SERVICES:
+        own = [ports[name] for other, name in names if other == service]
+        cluster.forwarders[service] = await Forwarder(own).start()
+    # Each replica of pedidos has a way to inventario of its own, which a test can hold.
+    for name in (name for service, name in names if service == "pedidos"):
+        own = [port for other, port in ports.items() if other.startswith("inventario")]
+        cluster.forwarders[f"inventario of {name}"] = await Forwarder(own).start()
+        if database_ways:
+            server = urlsplit(cluster.databases["pedidos"]).port or 0
+            cluster.forwarders[f"database of {name}"] = await Forwarder([server]).start()
+    for service, name in names:
+        environment = _environment(cluster, service, name, ports[name])
+        log = cluster.folder / f"{name}.log"
+        cluster.services[name] = Service(name, service, ports[name], environment, log, launcher)
+
+
+def _environment(cluster: Cluster, service: str, name: str, port: int) -> dict[str, str]:
+    prefix, urls = service.upper(), cluster.urls
+    return {
+        **inherited(),
+        **cluster.settings,
+        "COMANDA_DATA": str(cluster.folder),
+        SUPERVISOR_VARIABLE: str(os.getpid()),
+        f"{prefix}_PORT": str(port),
+        f"{prefix}_DATABASE_URL": _database(cluster, service, name),
+        f"{prefix}_AUTH_JWKS": json.dumps(cluster.issuer.jwks),
+        "INVENTARIO_PRODUCTOS_URL": urls["productos"],
+        "PEDIDOS_PRODUCTOS_URL": urls["productos"],
+        "PEDIDOS_INVENTARIO_URL": urls.get(f"inventario of {name}", ""),
+    }
+
+
+def _database(cluster: Cluster, service: str, name: str) -> str:
+    url, way = cluster.databases[service], cluster.forwarders.get(f"database of {name}")
+    return urlunsplit(urlsplit(url)._replace(netloc=f"postgres@127.0.0.1:{way.port}")) if way else url
+
+
+@asynccontextmanager
+async def _supervised(cluster: Cluster) -> AsyncIterator[None]:
+    supervisor = asyncio.create_task(supervise(list(cluster.services.values())))
+    try:
+        yield
+    finally:
+        supervisor.cancel()
+        with suppress(asyncio.CancelledError):
+            await supervisor
+
+
+def inherited() -> dict[str, str]:
+    """The environment of this process without what could be a setting of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIXES)}

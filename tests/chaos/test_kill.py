@@ -1,0 +1,93 @@
+"""Every process is killed once while 16 customers shop; afterwards orders and stock agree, as everyone was told.
+
+By default one short round on each database. `COMANDA_CHAOS_ROUNDS=20` is the full acceptance: 20 rounds of 20 s on
+each, a line of the report for each (run it without `-n`). `COMANDA_CHAOS_SEED` repeats a round: its order of kills and
+its customers' choices, not the machine's timing.
+"""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from chaos.checks import become_clean, faults
+from chaos.cluster import Cluster, running
+from chaos.databases import crash_postgresql, postgresql, sqlite
+from chaos.load import Memory, shopping
+from chaos.nursery import Nursery
+
+from comanda.common.testing import PostgresServer
+
+ROUNDS = int(os.environ.get("COMANDA_CHAOS_ROUNDS", "0"))
+SECONDS = 20 if ROUNDS else 12
+SEED = int(os.environ.get("COMANDA_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+CUSTOMERS = 16
+STOCK = (100_000, 100_000, 100)
+"""Two products of which there is enough, and one that runs out."""
+
+
+@pytest.mark.parametrize("number", range(1, max(ROUNDS, 1) + 1))
+@pytest.mark.parametrize("dialect", ["postgresql", "sqlite"])
+async def test_all_is_killed_once(
+    dialect: str, number: int, folder: Path, nursery: Nursery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = SEED + number
+    async with asyncio.timeout(180), _started(dialect, folder, nursery) as (cluster, server):
+        products = {await cluster.product(stock): stock for stock in STOCK}
+        memory, plan, end = Memory(), _plan(cluster, server, seed), time.monotonic() + SECONDS
+        async with asyncio.TaskGroup() as group:
+            group.create_task(shopping(cluster, memory, list(products), customers=CUSTOMERS, until=end, seed=seed))
+            killing = group.create_task(_kill(cluster, server, plan))
+        verified, rested = (moment - killing.result() for moment in await become_clean(cluster, time.monotonic()))
+        wrong = await faults(cluster, memory, products)
+    with capsys.disabled():
+        print(_row(dialect, number, seed, plan, memory, verified, rested))  # noqa: T201  # the report of an acceptance
+    assert not wrong, f"COMANDA_CHAOS_SEED={SEED} {plan}:\n" + "\n".join(wrong[:20]) + cluster.log()
+    assert len(memory.placed) > CUSTOMERS
+
+
+def _plan(cluster: Cluster, server: PostgresServer | None, seed: int) -> list[str]:
+    targets = [*cluster.services, *(["PostgreSQL"] if server else [])]
+    random.Random(seed).shuffle(targets)  # noqa: S311  # reproducible on purpose
+    return targets
+
+
+async def _kill(cluster: Cluster, server: PostgresServer | None, plan: list[str]) -> float:
+    """Kills one after the other, evenly over the time in which orders are placed. Returns when the last one was."""
+    for target in plan:
+        await asyncio.sleep(SECONDS * 0.9 / len(plan))
+        last = time.monotonic()
+        if target in cluster.services:
+            await cluster.services[target].kill()
+        elif server:
+            await asyncio.to_thread(crash_postgresql, server)
+    return last
+
+
+@asynccontextmanager
+async def _started(
+    dialect: str, folder: Path, nursery: Nursery
+) -> AsyncIterator[tuple[Cluster, PostgresServer | None]]:
+    if dialect == "sqlite":
+        async with running(folder, sqlite(folder), launcher=nursery) as cluster:
+            yield cluster, None
+        return
+    server = PostgresServer()
+    try:
+        await asyncio.to_thread(server.start)
+        async with running(folder, await postgresql(server.url), replicas=2, launcher=nursery) as cluster:
+            yield cluster, server
+    finally:
+        server.stop()
+
+
+def _row(dialect: str, number: int, seed: int, plan: list[str], memory: Memory, verified: float, rested: float) -> str:
+    return (
+        f"\n{dialect} round {number} seed {seed}: {len(memory.placed)} orders acknowledged of {len(memory.orders)}, "
+        f"verify content {verified:.1f} s and at rest {rested:.1f} s after the last kill; {', '.join(plan)}; "
+        f"{dict(memory.answers)}"
+    )
