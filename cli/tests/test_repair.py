@@ -118,11 +118,11 @@ class TestWriters:
 
     def test_pedidos_como_admin(self, settings: CallerSettings, requests: list[httpx2.Request]) -> None:
         with Writers(URLS, VARIABLES, settings) as writers:
-            writers.send(Remedy("pedidos", "o1", "cancelar", "expirado"))
+            writers.send(Remedy("pedidos", "o1", "cancelar", "reparado"))
             writers.send(Remedy("pedidos", "o1", "completar"))
         cancel, complete = requests[-2:]
         assert cancel.headers["authorization"] == "Bearer first"
-        assert json.loads(cancel.content) == {"motivo": "expirado"}
+        assert json.loads(cancel.content) == {"motivo": "reparado"}
         assert (complete.url.path, complete.content) == ("/pedidos/o1/completar", b"")
 
     def test_sesion_caducada(self, settings: CallerSettings, monkeypatch: pytest.MonkeyPatch) -> None:

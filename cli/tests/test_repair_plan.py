@@ -46,11 +46,11 @@ class TestSeArregla:
             (6, "pedido", "RESERVADO", None, Remedy("pedidos", "o1", "cancelar", "reserva-cerrada")),
             (6, "pedido", "RESERVADO", "LIBERADA", Remedy("pedidos", "o1", "cancelar", "reserva-cerrada")),
             (6, "pedido", "RESERVADO", "RECHAZADA", Remedy("pedidos", "o1", "cancelar", "reserva-cerrada")),
-            (8, "pedido", "SOLICITADO", None, Remedy("pedidos", "o1", "cancelar", "abandonado")),
+            (8, "pedido", "SOLICITADO", None, Remedy("pedidos", "o1", "cancelar", "reparado")),
             (8, "pedido", "COMPLETANDO", "ACTIVA", Remedy("pedidos", "o1", "completar")),
             (8, "pedido", "COMPLETANDO", "CONFIRMADA", Remedy("pedidos", "o1", "completar")),
-            (8, "pedido", "CANCELANDO", "LIBERADA", Remedy("pedidos", "o1", "cancelar", "expirado")),
-            (8, "pedido", "RESERVADO", "EXPIRADA", Remedy("pedidos", "o1", "cancelar", "expirado")),
+            (8, "pedido", "CANCELANDO", "LIBERADA", Remedy("pedidos", "o1", "cancelar", "reparado")),
+            (8, "pedido", "RESERVADO", "EXPIRADA", Remedy("pedidos", "o1", "cancelar", "reparado")),
             (8, "reserva", "RESERVADO", "ACTIVA", Remedy("inventario", "o1", "liberar")),
             (8, "reserva", None, "ACTIVA", Remedy("inventario", "o1", "liberar")),
             (8, "reserva", "CANCELADO", "ACTIVA", Remedy("inventario", "o1", "liberar")),
@@ -66,7 +66,7 @@ class TestSeArregla:
 
     def test_la_peticion(self) -> None:
         assert str(Remedy("inventario", "o1", "liberar")) == "POST /reservas/o1/liberar"
-        assert str(Remedy("pedidos", "o1", "cancelar", "expirado")) == "POST /pedidos/o1/cancelar"
+        assert str(Remedy("pedidos", "o1", "cancelar", "reparado")) == "POST /pedidos/o1/cancelar"
 
 
 class TestNoSeArregla:

@@ -127,7 +127,7 @@ def _overdue(violation: Violation, situation: Situation, fase: str | None) -> Re
         return Remedy("inventario", violation.id, "liberar")
     if fase == "COMPLETANDO":
         return Remedy("pedidos", violation.id, "completar")
-    return Remedy("pedidos", violation.id, "cancelar", "abandonado" if fase == "SOLICITADO" else "expirado")
+    return Remedy("pedidos", violation.id, "cancelar", "reparado")
 
 
 def _lines_differ(situation: Situation) -> bool:

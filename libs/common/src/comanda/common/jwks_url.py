@@ -116,6 +116,8 @@ class UrlKeys:
             refreshing = self._refresh() if self._older_than(self._max_age_seconds, self._fetched_at) else None
             if refreshing is not None:
                 await asyncio.shield(refreshing)
+            if self._failing:
+                self._tried_at = None  # a request that needs a key now may ask at once
             await self._clock.sleep(FIRST_FETCH_SECONDS if self._fetched_at is None else self._max_age_seconds)
 
     def _refresh(self) -> asyncio.Task[None] | None:
