@@ -104,7 +104,7 @@ def _for_order(violation: Violation, situation: Situation) -> Remedy | str:
         case _, "CANCELADO", "CONFIRMADA":
             return _SOLD_AND_CANCELLED
         case 6, _, _:
-            return Remedy("pedidos", violation.id, "cancelar", "reserva-cerrada")
+            return Remedy("pedidos", violation.id, "cancelar", "reparado")
         case 8, _, _:
             return _overdue(violation, situation, fase)
     return Remedy("inventario", violation.id, "liberar")
