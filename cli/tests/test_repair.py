@@ -53,7 +53,7 @@ class TestRepair:
         hands = Hands(shop)
         outcomes = repaired(shop, hands)
         assert [(one.violation.invariant, one.repaired) for one in outcomes] == [(6, True), (3, False)]
-        assert hands.sent == [Remedy("pedidos", "o1", "cancelar", "reserva-cerrada")]
+        assert hands.sent == [Remedy("pedidos", "o1", "cancelar", "reparado")]
 
     def test_dos_violaciones_una_peticion(self) -> None:
         shop = Shop()
