@@ -1,0 +1,153 @@
+"""Deliberate faults in inventario."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from comanda.common.problems import Problem
+from comanda.inventario import service
+from comanda.inventario.almacen import Almacen
+from comanda.inventario.domain import (
+    EstadoReserva,
+    Existencias,
+    ExistenciasInsuficientes,
+    Falta,
+    Linea,
+    Reserva,
+    ReservaCerrada,
+    TipoMovimiento,
+)
+from comanda.inventario.service import Inventario
+from simulation.mutation import Mutations
+
+MUTATIONS = Mutations()
+
+_liberar, _reservar, _mover = Inventario.liberar, Inventario.reservar, Inventario.mover
+_confirmar = Almacen.confirmar
+
+
+@MUTATIONS.of(Inventario, "liberar")
+async def no_tombstone(self: Inventario, pedido_id: UUID) -> Reserva:
+    """Releasing what is not there leaves nothing behind, so a late reservation is not refused."""
+    async with self._database.read() as connection:
+        known = await self._repository.leer_reservas(connection, [pedido_id])
+    if pedido_id in known:
+        return await _liberar(self, pedido_id)
+    return self._provisional(pedido_id, EstadoReserva.LIBERADA)
+
+
+@MUTATIONS.of(Inventario, "liberar")
+async def liberar_deletes_the_row(self: Inventario, pedido_id: UUID) -> Reserva:
+    reserva = await _liberar(self, pedido_id)
+    await _forget(self, pedido_id)
+    return reserva
+
+
+@MUTATIONS.of(Inventario, "reservar")
+async def refusal_not_stored(self: Inventario, pedido_id: UUID, lineas: tuple[Linea, ...]) -> tuple[Reserva, bool]:
+    """A repeated request is decided again, and may succeed after its order was cancelled for want of stock."""
+    try:
+        return await _reservar(self, pedido_id, lineas)
+    except ExistenciasInsuficientes:
+        await _forget(self, pedido_id)
+        raise
+
+
+@MUTATIONS.of(Inventario, "_decide")
+async def decided_on_a_stale_read(
+    self: Inventario, provisionales: Sequence[Reserva], productos: Sequence[UUID], engine: Callable[[Almacen], Any]
+) -> Any:
+    """What is there is read in one transaction and written in the next."""
+    async with self._database.transaction() as connection:
+        almacen = await self._repository.abrir(connection, provisionales, productos, self._clock)
+    refusal, decision = None, None
+    try:
+        decision = engine(almacen)
+    except Problem as problem:
+        refusal = problem
+    async with self._database.transaction() as connection:
+        await self._repository.guardar(connection, almacen)
+    if refusal is not None:
+        raise refusal
+    return decision
+
+
+@MUTATIONS.of(Almacen, "confirmar")
+def confirmar_not_idempotent(self: Almacen, pedido_id: UUID) -> Reserva:
+    """A second confirmation sells the stock again."""
+    reserva = self.reservas[pedido_id]
+    if reserva.estado is EstadoReserva.CONFIRMADA:
+        for linea in reserva.lineas:
+            self._mover(linea.producto_id, fisico=-linea.cantidad)
+            self.movimientos.append(
+                service.Movimiento(
+                    self.nuevo_id(),
+                    linea.producto_id,
+                    TipoMovimiento.VENTA,
+                    -linea.cantidad,
+                    None,
+                    pedido_id,
+                    self.ahora,
+                )
+            )
+    return _confirmar(self, pedido_id)
+
+
+@MUTATIONS.of(Almacen, "confirmar")
+def repeated_confirmar_refused(self: Almacen, pedido_id: UUID) -> Reserva:
+    """The answer to the first confirmation was lost; the second is told that it came too late."""
+    if self.reservas[pedido_id].estado is EstadoReserva.CONFIRMADA:
+        raise ReservaCerrada(EstadoReserva.CONFIRMADA)
+    return _confirmar(self, pedido_id)
+
+
+@MUTATIONS.of(Almacen, "_repetida")
+def repeated_reservar_holds_again(self: Almacen, reserva: Reserva, lineas: tuple[Linea, ...]) -> Reserva:
+    """A reservation that was released comes back to life when its request arrives once more."""
+    if reserva.estado is EstadoReserva.LIBERADA and not self.faltantes(lineas):
+        for linea in lineas:
+            self._mover(linea.producto_id, reservado=linea.cantidad)
+        self.reservas[reserva.pedido_id] = replace(reserva, estado=EstadoReserva.ACTIVA, lineas=lineas)
+    return self.reservas[reserva.pedido_id]
+
+
+@MUTATIONS.of(Almacen, "faltantes")
+def some_lines_are_held(self: Almacen, lineas: Iterable[Linea]) -> tuple[Falta, ...]:
+    """Only the first line is checked before all are held."""
+    first = next(iter(lineas))
+    available = self._disponible(first.producto_id)
+    return (Falta(first.producto_id, first.cantidad, available),) if first.cantidad > available else ()
+
+
+@MUTATIONS.of(service, "movimiento_con_signo")
+def ajuste_ignores_fisico_esperado(
+    existencias: Existencias, tipo: TipoMovimiento, cantidad: int, fisico_esperado: int | None
+) -> int:
+    signs = {TipoMovimiento.ENTRADA: cantidad, TipoMovimiento.SALIDA: -cantidad}
+    return signs.get(tipo, cantidad - existencias.fisico)
+
+
+@MUTATIONS.of(Inventario, "mover")
+async def movement_key_ignored(self: Inventario, *arguments: Any, key: Any, **options: Any) -> Any:
+    return await _mover(self, *arguments, key=None, **options)
+
+
+@MUTATIONS.of(Existencias, "mover")
+def salida_takes_what_is_reserved(self: Existencias, *, fisico: int = 0, reservado: int = 0, ahora: Any) -> Existencias:
+    """Stock is checked against 0 instead of against what is held for orders."""
+    after = replace(
+        self,
+        fisico=self.fisico + fisico,
+        reservado=self.reservado + reservado,
+        version=self.version + 1,
+        actualizado_en=ahora,
+    )
+    if after.fisico < 0 or after.reservado < 0:
+        raise ExistenciasInsuficientes([Falta(self.producto_id, max(-fisico, reservado), self.disponible)])
+    return after
+
+
+async def _forget(self: Inventario, pedido_id: UUID) -> None:
+    async with self._database.transaction() as connection:
+        await self._repository.olvidar(connection, [pedido_id])

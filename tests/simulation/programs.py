@@ -1,0 +1,130 @@
+"""What each service's process runs: its own wiring (`assemble`), over simulated neighbours, database and clock."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import comanda.inventario.app
+import comanda.inventario.clients
+import comanda.pedidos.app
+import comanda.pedidos.clients
+from comanda.common.http import Answer, Neighbour, NeighbourAnswer
+from comanda.common.resilience import Circuit
+from comanda.inventario.settings import Settings as InventarioSettings
+from comanda.pedidos.settings import Settings as PedidosSettings
+from simulation.doors import InventarioDoor, PedidosDoor, ProductosDoor
+from simulation.hosts import Host, Program
+from simulation.network import Message, Network
+from simulation.process import Process
+from simulation.sqlite import SimulatedDatabase, Template
+
+TIMES: dict[str, Any] = {
+    "breaker_fail_max": 3,
+    "breaker_timeout_seconds": 3,
+    "retry_attempts": 1,
+    "retry_wait_seconds": 0.3,
+    "http_timeout_seconds": 0.8,
+}
+"""Everything is quicker than in life, in about the same proportions."""
+
+PEDIDOS = PedidosSettings(
+    database_url="sqlite:///unused",
+    abandon_seconds=15,
+    recovery_seconds=3,
+    recovery_backoff_seconds=6,
+    max_open_orders=0,
+    max_open_units=0,
+    **TIMES,
+)
+INVENTARIO = InventarioSettings(database_url="sqlite:///unused", reserva_ttl_seconds=25, sweep_seconds=4, **TIMES)
+CLOCKS_APART_SECONDS = 120.0
+"""Each clock is at most a minute off, at first; jumps stay within that too."""
+
+QUIET_SECONDS = (
+    PEDIDOS.abandon_seconds
+    + PEDIDOS.breaker_timeout_seconds
+    + PEDIDOS.recovery_backoff_seconds
+    + PEDIDOS.lease_seconds
+    + INVENTARIO.reserva_ttl_seconds
+    + 2 * CLOCKS_APART_SECONDS
+    + 20
+)
+"""Invariant 8: within this time of the last fault every order stands still. Clocks count twice: a time that was written
+by one clock is waited for by another, for inventario's expiry and then for pedidos' own."""
+
+
+@cache
+def template(package: str) -> Template:
+    return Template(package)
+
+
+class SimulatedNeighbour(Neighbour):
+    """`Neighbour` with its circuit, retries and verdicts, over the simulated network instead of an HTTP client."""
+
+    def __init__(self, name: str, circuit: Circuit, timeout_seconds: float, network: Network, source: str) -> None:
+        self.name = name
+        self.circuit = circuit
+        self._timeout_seconds = timeout_seconds
+        self._connections = asyncio.Semaphore(100)
+        self._network = network
+        self._source = source
+
+    async def _attempt(self, method: str, path: str, content: bytes | None, params: Any) -> Answer:
+        message = Message(method, path, content, params or {})
+        reply = await self._network.exchange(self._source, self.name, message, self._timeout_seconds)
+        answer = Answer(self.name, reply.status, reply.headers, reply.content)
+        if answer.status >= 400:
+            raise NeighbourAnswer(answer)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The databases of one run."""
+
+    pedidos: Path
+    inventario: Path
+    on_commit: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Makes the program of a new process, from the same files as the one before it."""
+
+    files: Files
+    network: Network
+    prices: Callable[[], dict[UUID, int]]
+    inactive: frozenset[UUID]
+
+    def pedidos(self, host: Host, process: Process) -> Program:
+        database = self._database("comanda.pedidos", self.files.pedidos, host, process)
+        inventario, productos = (self._neighbour(name, PEDIDOS, host) for name in ("inventario", "productos"))
+        parts = comanda.pedidos.app.assemble(
+            PEDIDOS,
+            host.clock,
+            database,
+            comanda.pedidos.clients.InventarioHttp(inventario),
+            comanda.pedidos.clients.ProductosHttp(productos),
+        )
+        return Program(PedidosDoor(parts.pedidos), parts.loops)
+
+    def inventario(self, host: Host, process: Process) -> Program:
+        database = self._database("comanda.inventario", self.files.inventario, host, process)
+        productos = comanda.inventario.clients.ProductosHttp(self._neighbour("productos", INVENTARIO, host))
+        parts = comanda.inventario.app.assemble(INVENTARIO, host.clock, database, productos)
+        return Program(InventarioDoor(parts.inventario), parts.loops)
+
+    def productos(self, host: Host, process: Process) -> Program:
+        return Program(ProductosDoor(self.prices, self.inactive), [])
+
+    def _database(self, package: str, path: Path, host: Host, process: Process) -> SimulatedDatabase:
+        engine = template(package).engine(path, process, lambda: self.files.on_commit(package))
+        return SimulatedDatabase(engine, host.clock)
+
+    def _neighbour(self, name: str, settings: PedidosSettings | InventarioSettings, host: Host) -> SimulatedNeighbour:
+        circuit = Circuit.from_settings(name, settings, host.clock)
+        return SimulatedNeighbour(name, circuit, settings.http_timeout_seconds, self.network, host.name)
