@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.system import StillClock, System, assert_invariants, start
+from contract.invariants import assert_invariants
+from contract.system import StillClock, System, start
 
 from comanda.common.testing import Databases, FakeClock, Issuer
 

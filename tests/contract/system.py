@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +10,13 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+from contract.network import Red
 from fastapi import FastAPI
 
 import comanda.inventario.app
 import comanda.pedidos.app
 import comanda.productos.app
-from comanda.common.testing import Databases, FakeClock, Issuer, Network, running
+from comanda.common.testing import Databases, FakeClock, Issuer, running
 from comanda.common.tokens import SigningKey
 from comanda.inventario.settings import Settings as InventarioSettings
 from comanda.pedidos.recovery import Recovery
@@ -51,78 +52,6 @@ class StillClock(FakeClock):
             return
         self.dormidos.release()
         await asyncio.Event().wait()
-
-
-class Pausa:
-    """A request that stops on its way: `llegada` tells that it has come so far, `seguir` lets it go on."""
-
-    def __init__(self, *, antes: bool) -> None:
-        self.antes = antes
-        self.llegada = asyncio.Event()
-        self.seguir = asyncio.Event()
-
-
-class Red(Network):
-    """The network between the services: it remembers, delays and loses what a test tells it to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.peticiones: list[httpx2.Request] = []
-        self._pausas: list[tuple[str, str, Pausa]] = []
-        self._perdidas: dict[tuple[str, str], int] = {}
-        self._caidos: dict[str, FastAPI] = {}
-
-    def pausar(self, host: str, method: str, *, antes: bool) -> Pausa:
-        """The next such request stops, before it reaches the service or with the answer on its way back."""
-        pausa = Pausa(antes=antes)
-        self._pausas.append((host, method, pausa))
-        return pausa
-
-    def perder_respuestas(self, host: str, method: str, count: int = 4) -> None:
-        """The next such requests take effect, but their answers never arrive. Four are one full round of tries."""
-        self._perdidas[host, method] = count
-
-    def caer(self, *hosts: str) -> None:
-        for host in hosts:
-            self._caidos[host] = self.apps.pop(host)
-
-    def volver(self, *hosts: str) -> None:
-        for host in hosts:
-            self.apps[host] = self._caidos.pop(host)
-
-    @property
-    def entera(self) -> bool:
-        return not self._caidos and not self.answers
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self.peticiones.append(request)
-        host, method = request.url.host, request.method
-        pausa = self._pausa(host, method)
-        if pausa and pausa.antes:
-            pausa.llegada.set()
-            await pausa.seguir.wait()
-        response = await super().handle_async_request(request)
-        if pausa and not pausa.antes:
-            pausa.llegada.set()
-            await pausa.seguir.wait()
-        if self._perdidas.get((host, method), 0):
-            self._perdidas[host, method] -= 1
-            raise httpx2.ReadError("connection reset", request=request)
-        return response
-
-    async def entregar_tarde(self, method: str, path: str) -> httpx2.Response:
-        """What inventario answers to a copy of such a request that has been under way since it was sent."""
-        request = next(r for r in self.peticiones if (r.method, r.url.path) == (method, path))
-        response = await super().handle_async_request(request)
-        await response.aread()
-        return response
-
-    def _pausa(self, host: str, method: str) -> Pausa | None:
-        for index, (wanted_host, wanted_method, pausa) in enumerate(self._pausas):
-            if (wanted_host, wanted_method) == (host, method):
-                del self._pausas[index]
-                return pausa
-        return None
 
 
 @dataclass
@@ -282,51 +211,6 @@ async def all_of(client: httpx2.AsyncClient, path: str, headers: Mapping[str, st
         elements += page.json()["elementos"]
         url = page.links.get("next", {}).get("url", "")
     return elements
-
-
-async def assert_invariants(system: System) -> None:
-    """Invariants 1–6 of the design, read through HTTP as `comanda verify` does."""
-    stock = await all_of(system.inventario, "/inventario", system.auditor)
-    reservas = {r["pedido_id"]: r for r in await all_of(system.inventario, "/reservas", system.auditor)}
-    pedidos = {p["id"]: p for p in await system.todos()}
-    for item in stock:
-        assert 0 <= item["reservado"] <= item["fisico"], item  # 1
-        assert item["disponible"] == item["fisico"] - item["reservado"], item
-        path = f"/inventario/{item['producto_id']}/movimientos"
-        movimientos = await all_of(system.inventario, path, system.auditor)
-        assert item["fisico"] == sum(movimiento["cantidad"] for movimiento in movimientos), item  # 2
-        held = sum(
-            linea["cantidad"]
-            for reserva in reservas.values()
-            if reserva["estado"] == "ACTIVA"
-            for linea in reserva["lineas"]
-            if linea["producto_id"] == item["producto_id"]
-        )
-        assert item["reservado"] == held, item  # 3
-    for pedido in pedidos.values():
-        _check_order(pedido, reservas.get(pedido["id"]))
-        fases = await system.fases(pedido["id"])
-        assert fases[-1] == pedido["fase"]
-        assert len(fases) == len(set(fases)), fases
-    for reserva in reservas.values():
-        if reserva["estado"] == "CONFIRMADA":
-            assert pedidos[reserva["pedido_id"]]["fase"] in ("COMPLETADO", "COMPLETANDO"), reserva  # 4
-
-
-def _check_order(pedido: Mapping[str, Any], reserva: Mapping[str, Any] | None) -> None:
-    estado = reserva["estado"] if reserva else None
-    if pedido["fase"] == "COMPLETADO":
-        assert reserva is not None
-        assert estado == "CONFIRMADA", pedido  # 4
-        assert _amounts(pedido["lineas"]) == _amounts(reserva["lineas"])
-    if pedido["fase"] == "CANCELADO":
-        assert estado not in ("ACTIVA", "CONFIRMADA"), pedido  # 5
-    if pedido["fase"] == "RESERVADO":
-        assert estado in ("ACTIVA", "EXPIRADA"), pedido  # 6
-
-
-def _amounts(lineas: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    return {linea["producto_id"]: linea["cantidad"] for linea in lineas}
 
 
 async def start(

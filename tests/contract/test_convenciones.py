@@ -9,7 +9,8 @@ from urllib.parse import unquote
 import httpx2
 import pytest
 import pytest_asyncio
-from contract.system import StillClock, System, assert_invariants, start
+from contract.invariants import assert_invariants
+from contract.system import StillClock, System, start
 
 from comanda.common.testing import Databases, Issuer, fields, problem
 

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.common.conditional import Precondition
 from comanda.common.idempotency import Answer, Key, Keys
 from comanda.common.problems import ServicioNoDisponible
-from comanda.pedidos import repository
 from comanda.pedidos.clients import InventarioHttp
 from comanda.pedidos.domain import ABANDONADO, EXPIRADO, Cerrada, Fase, Insuficientes, Pedido, Reservada
 from comanda.pedidos.recovery import NO_VERDICT, Recovery
-from comanda.pedidos.repository import Leased
+from comanda.pedidos.repository import Leased, Repository
 from comanda.pedidos.saga import SAGA, Saga
 from comanda.pedidos.service import Pedidos, Render
+from comanda.pedidos.tables import pedidos
 from simulation.mutation import Mutations
 
 MUTATIONS = Mutations()
@@ -36,11 +36,13 @@ async def intent_after_the_call(self: Pedidos, pedido_id: UUID, precondition: Pr
     return await _completar(self, pedido_id, precondition)
 
 
-@MUTATIONS.of(repository, "_same")
-def transition_without_compare(pedido: Pedido, lease: int | None) -> sa.Update:
+@MUTATIONS.of(Repository, "_write")
+async def transition_without_compare(
+    self: Repository, connection: AsyncConnection, seen: Pedido, lease: int | None, **values: Any
+) -> bool:
     """Whoever comes last writes what he has made of the order that he read; no version, no lease stops him."""
-    table = repository.pedidos
-    return sa.update(table).where(table.c.id == pedido.id)
+    await connection.execute(sa.update(pedidos).where(pedidos.c.id == seen.id), values)
+    return True
 
 
 @MUTATIONS.of(Pedidos, "_record")

@@ -30,6 +30,8 @@ KEPT = timedelta(hours=48)
 MAX_PLAIN_DIGITS = 20
 """Longer whole numbers with an exponent are not written out to be compared."""
 
+SCOPE = ("issuer", "subject", "route", "key")
+"""What a key is unique in."""
 
 SWEEP_ROWS = 500
 """Keys removed in one transaction of the sweep …"""
@@ -69,7 +71,7 @@ class Key:
 
     @property
     def scope(self) -> dict[str, str]:
-        return {"issuer": self.issuer, "subject": self.subject, "route": self.route, "key": self.key}
+        return {name: getattr(self, name) for name in SCOPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,13 @@ class Keys:
         self._table = table
         self._database = database
         self._clock = clock
+        this = [table.c[name] == sa.bindparam(f"this_{name}") for name in SCOPE]
+        free = sa.or_(table.c.leased_until.is_(None), table.c.leased_until <= sa.bindparam("now"))
+        self._find = sa.select(table).where(*this)
+        self._claim = database.insert(table).on_conflict_do_nothing().returning(table.c.key)
+        self._renew = sa.update(table).where(*this, table.c.status.is_(None), free)
+        self._release = sa.update(table).where(*this, table.c.leased_until == sa.bindparam("until"))
+        self._settle = sa.update(table).where(*this)
 
     async def find(self, connection: AsyncConnection, key: Key) -> Record | None:
         """What is stored of the key, or None.
@@ -124,7 +133,7 @@ class Keys:
         Raises:
             ClaveReutilizada: it belongs to a request with another fingerprint.
         """
-        row = (await connection.execute(sa.select(self._table).where(*self._is(key)))).mappings().one_or_none()
+        row = (await connection.execute(self._find, _this(key))).mappings().one_or_none()
         if row is None:
             return None
         if row["fingerprint"] != key.fingerprint:
@@ -138,44 +147,34 @@ class Keys:
         self, connection: AsyncConnection, key: Key, *, now: datetime, resource_id: UUID | None, until: datetime | None
     ) -> bool:
         """Stores a new key, leased until that moment. False: somebody else stored it first."""
-        statement = (
-            self._database.insert(self._table)
-            .values(
-                **key.scope, fingerprint=key.fingerprint, resource_id=resource_id, leased_until=until, created_at=now
-            )
-            .on_conflict_do_nothing()
-            .returning(self._table.c.key)
-        )
-        return (await connection.execute(statement)).scalar_one_or_none() is not None
+        values = {
+            **key.scope,
+            "fingerprint": key.fingerprint,
+            "resource_id": resource_id,
+            "leased_until": until,
+            "created_at": now,
+        }
+        return (await connection.execute(self._claim, values)).scalar_one_or_none() is not None
 
     async def renew(self, connection: AsyncConnection, key: Key, *, now: datetime, until: datetime) -> bool:
         """Takes the lease of an unanswered key whose lease has ended. False: it is leased or answered meanwhile."""
-        statement = (
-            sa.update(self._table)
-            .where(*self._is(key), self._table.c.status.is_(None))
-            .where(sa.or_(self._table.c.leased_until.is_(None), self._table.c.leased_until <= now))
-            .values(leased_until=until)
-        )
-        return (await connection.execute(statement)).rowcount == 1
+        values = {"leased_until": until, "now": now}
+        return (await connection.execute(self._renew, _this(key) | values)).rowcount == 1
 
     async def release(self, connection: AsyncConnection, key: Key, until: datetime) -> None:
         """Ends the lease that was taken until that moment, so that the client may try again at once."""
-        statement = sa.update(self._table).where(*self._is(key), self._table.c.leased_until == until)
-        await connection.execute(statement.values(leased_until=None))
+        await connection.execute(self._release, _this(key) | {"until": until, "leased_until": None})
 
     async def settle(self, connection: AsyncConnection, key: Key, answer: Answer) -> None:
         """Binds the answer to the key, in the transaction of the effect."""
-        await connection.execute(
-            sa.update(self._table)
-            .where(*self._is(key))
-            .values(
-                status=answer.status,
-                body=answer.body,
-                headers=dict(answer.headers),
-                media_type=answer.media_type,
-                leased_until=None,
-            )
-        )
+        values = {
+            "status": answer.status,
+            "body": answer.body,
+            "headers": dict(answer.headers),
+            "media_type": answer.media_type,
+            "leased_until": None,
+        }
+        await connection.execute(self._settle, _this(key) | values)
 
     async def answer_or_claim(self, connection: AsyncConnection, key: Key, now: datetime) -> Answer | None:
         """For a request that is one transaction: the answer given before, or None, the key being claimed now.
@@ -208,8 +207,9 @@ class Keys:
         result = await connection.execute(sa.delete(table).where(sa.tuple_(*table.primary_key.columns).in_(old)))
         return result.rowcount
 
-    def _is(self, key: Key) -> list[sa.ColumnElement[bool]]:
-        return [self._table.c[name] == value for name, value in key.scope.items()]
+
+def _this(key: Key) -> dict[str, Any]:
+    return {f"this_{name}": value for name, value in key.scope.items()}
 
 
 def running(record: Record, now: datetime) -> PeticionEnCurso | None:

@@ -32,10 +32,39 @@ _EXISTENCIAS = Keyset("existencias", existencias.c.producto_id)
 _MOVIMIENTOS = Keyset("movimientos", movimientos.c.id)
 _RESERVAS = Keyset("reservas", reservas.c.pedido_id, descending=True)
 
+# What every reservation executes is built once: building a statement costs as much as running it.
+_IDS: sa.BindParameter[UUID] = sa.bindparam("ids", expanding=True)
+_READ_STOCK = sa.select(existencias).where(existencias.c.producto_id.in_(_IDS)).order_by(existencias.c.producto_id)
+_LOCK_STOCK = _READ_STOCK.with_for_update()
+_WRITE_STOCK = (
+    sa.update(existencias)
+    .where(existencias.c.producto_id == sa.bindparam("id"))
+    .values({name: sa.bindparam(name) for name in ("fisico", "reservado", "version", "actualizado_en")})
+)
+_RECORD = sa.insert(movimientos)
+_READ_RESERVAS = sa.select(reservas).where(reservas.c.pedido_id.in_(_IDS)).order_by(reservas.c.pedido_id)
+_LOCK_RESERVAS = _READ_RESERVAS.with_for_update()
+_WRITE_RESERVA = (
+    sa.update(reservas)
+    .where(reservas.c.pedido_id == sa.bindparam("id"))
+    .values({name: sa.bindparam(name) for name in ("estado", "expira_en", "faltantes", "actualizado_en")})
+)
+_READ_LINES = (
+    sa.select(reserva_lineas).where(reserva_lineas.c.pedido_id.in_(_IDS)).order_by(reserva_lineas.c.producto_id)
+)
+_WRITE_LINES = sa.insert(reserva_lineas)
+_OVERDUE = (
+    sa.select(reservas.c.pedido_id)
+    .where(ACTIVA, reservas.c.expira_en <= sa.bindparam("now"))
+    .order_by(reservas.c.expira_en)
+    .limit(sa.bindparam("most"))
+)
+
 
 class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._claim_reserva = database.insert(reservas).on_conflict_do_nothing().returning(reservas.c.pedido_id)
 
     async def insertar_existencias(self, connection: AsyncConnection, nuevas: Existencias) -> bool:
         """False when the product already has stock."""
@@ -46,23 +75,17 @@ class Repository:
     async def leer_existencias(
         self, connection: AsyncConnection, ids: Iterable[UUID], *, bloquear: bool = False
     ) -> dict[UUID, Existencias]:
-        query = sa.select(existencias).where(existencias.c.producto_id.in_(list(ids)))
-        query = query.order_by(existencias.c.producto_id)
-        rows = await connection.execute(query.with_for_update() if bloquear else query)
+        rows = await connection.execute(_LOCK_STOCK if bloquear else _READ_STOCK, {"ids": list(ids)})
         return {row["producto_id"]: Existencias(**row) for row in rows.mappings()}
 
     async def guardar_existencias(self, connection: AsyncConnection, cambiadas: Collection[Existencias]) -> None:
         if cambiadas:
-            statement = sa.update(existencias).where(existencias.c.producto_id == sa.bindparam("id"))
-            statement = statement.values(
-                {name: sa.bindparam(name) for name in ("fisico", "reservado", "version", "actualizado_en")}
-            )
             rows = [asdict(nuevas) for nuevas in cambiadas]
-            await connection.execute(statement, [{"id": row.pop("producto_id"), **row} for row in rows])
+            await connection.execute(_WRITE_STOCK, [{"id": row.pop("producto_id"), **row} for row in rows])
 
     async def insertar_movimientos(self, connection: AsyncConnection, nuevos: Collection[Movimiento]) -> None:
         if nuevos:
-            await connection.execute(sa.insert(movimientos), [asdict(movimiento) for movimiento in nuevos])
+            await connection.execute(_RECORD, [asdict(movimiento) for movimiento in nuevos])
 
     async def abrir(
         self,
@@ -95,18 +118,15 @@ class Repository:
         """Writes what the engine changed."""
         cambiadas = almacen.reservas_cambiadas()
         if cambiadas:
-            statement = sa.update(reservas).where(reservas.c.pedido_id == sa.bindparam("id"))
-            names = ("estado", "expira_en", "faltantes", "actualizado_en")
-            statement = statement.values({name: sa.bindparam(name) for name in names})
             rows = [_row(reserva) for reserva in sorted(cambiadas, key=lambda reserva: reserva.pedido_id)]
-            await connection.execute(statement, [{"id": row.pop("pedido_id"), **row} for row in rows])
+            await connection.execute(_WRITE_RESERVA, [{"id": row.pop("pedido_id"), **row} for row in rows])
         lineas = [
             {"pedido_id": reserva.pedido_id, **asdict(linea)}
             for reserva in almacen.reservas_con_lineas_nuevas()
             for linea in reserva.lineas
         ]
         if lineas:
-            await connection.execute(sa.insert(reserva_lineas), lineas)
+            await connection.execute(_WRITE_LINES, lineas)
         await self.guardar_existencias(connection, almacen.existencias_cambiadas())
         await self.insertar_movimientos(connection, almacen.movimientos)
 
@@ -116,14 +136,12 @@ class Repository:
         ids = sorted(ids)
         if not ids:
             return {}
-        query = sa.select(reservas).where(reservas.c.pedido_id.in_(ids)).order_by(reservas.c.pedido_id)
-        rows = (await connection.execute(query.with_for_update() if bloquear else query)).mappings().all()
+        rows = (await connection.execute(_LOCK_RESERVAS if bloquear else _READ_RESERVAS, {"ids": ids})).mappings().all()
         return {reserva.pedido_id: reserva for reserva in await self._with_lines(connection, rows)}
 
     async def vencidas(self, connection: AsyncConnection, ahora: datetime, limite: int) -> list[UUID]:
         """Ids of reservations whose time is over, the oldest first."""
-        query = sa.select(reservas.c.pedido_id).where(ACTIVA, reservas.c.expira_en <= ahora)
-        return list((await connection.execute(query.order_by(reservas.c.expira_en).limit(limite))).scalars())
+        return list((await connection.execute(_OVERDUE, {"now": ahora, "most": limite})).scalars())
 
     async def cerradas(self, connection: AsyncConnection, ahora: datetime, limite: int) -> list[UUID]:
         """Ids of reservations that have been closed for so long that they can be forgotten."""
@@ -159,13 +177,12 @@ class Repository:
         return Page(await self._with_lines(connection, rows.items), rows.next_cursor)
 
     async def _claim(self, connection: AsyncConnection, provisionales: Sequence[Reserva]) -> set[UUID]:
-        statement = self._database.insert(reservas).on_conflict_do_nothing().returning(reservas.c.pedido_id)
-        return set((await connection.execute(statement, [_row(reserva) for reserva in provisionales])).scalars())
+        rows = [_row(reserva) for reserva in provisionales]
+        return set((await connection.execute(self._claim_reserva, rows)).scalars())
 
     async def _with_lines(self, connection: AsyncConnection, rows: Sequence[sa.RowMapping]) -> list[Reserva]:
         lineas: dict[UUID, list[Linea]] = {row["pedido_id"]: [] for row in rows}
-        query = sa.select(reserva_lineas).where(reserva_lineas.c.pedido_id.in_(list(lineas)))
-        for pedido_id, producto_id, cantidad in await connection.execute(query.order_by(reserva_lineas.c.producto_id)):
+        for pedido_id, producto_id, cantidad in await connection.execute(_READ_LINES, {"ids": list(lineas)}):
             lineas[pedido_id].append(Linea(producto_id, cantidad))
         return [
             Reserva(

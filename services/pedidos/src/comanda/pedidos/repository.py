@@ -17,6 +17,36 @@ from comanda.pedidos.tables import CANCELLED, OPEN, historial, pedidos
 
 _NEWEST_FIRST = Keyset("pedidos", pedidos.c.id, descending=True)
 _COLUMNS = [pedidos.c[name] for name in Pedido.__slots__]
+# What every order executes is built once: building a statement costs as much as running it.
+_READ = sa.select(*_COLUMNS).where(pedidos.c.id == sa.bindparam("pedido_id"))
+_INSERT = sa.insert(pedidos)
+_RECORD = sa.insert(historial)
+_UNCHANGED = sa.update(pedidos).where(
+    pedidos.c.id == sa.bindparam("seen_id"),
+    pedidos.c.fase == sa.bindparam("seen_fase"),
+    pedidos.c.version == sa.bindparam("seen_version"),
+)
+_UNCHANGED_UNDER_LEASE = _UNCHANGED.where(pedidos.c.lease == sa.bindparam("seen_lease"))
+_HISTORY = sa.select(historial).where(historial.c.pedido_id == sa.bindparam("pedido_id")).order_by(historial.c.version)
+_LOCK_CLIENT = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(sa.bindparam("cliente_id", type_=sa.Text))))
+_OPEN_OF_CLIENT = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pedidos.c.unidades), 0)).where(
+    pedidos.c.cliente_id == sa.bindparam("cliente_id"), OPEN
+)
+_DUE = (
+    sa.select(pedidos.c.id)
+    .where(OPEN, pedidos.c.next_attempt_at <= sa.bindparam("now"))
+    .where(sa.or_(pedidos.c.leased_until.is_(None), pedidos.c.leased_until <= sa.bindparam("now")))
+    .order_by(pedidos.c.next_attempt_at)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("due")  # read once, so that no plan can lease more than the limit
+)
+_LEASE = (
+    sa.update(pedidos)
+    .where(pedidos.c.id.in_(sa.select(_DUE.c.id)))
+    .values(leased_until=sa.bindparam("until"), lease=pedidos.c.lease + 1)
+    .returning(*_COLUMNS, pedidos.c.lease, pedidos.c.attempts)
+)
 _IN_STATE: Mapping[Estado, sa.TextClause | sa.ColumnElement[bool]] = {
     Estado.PENDIENTE: OPEN,
     Estado.CANCELADO: CANCELLED,
@@ -41,7 +71,7 @@ class Repository:
         self, connection: AsyncConnection, pedido: Pedido, causa: str, next_attempt_at: datetime
     ) -> None:
         values = _values(pedido) | {"next_attempt_at": next_attempt_at, "attempts": 0, "lease": 0}
-        await connection.execute(sa.insert(pedidos).values(values))
+        await connection.execute(_INSERT, values)
         await self._record(connection, None, pedido, causa)
 
     async def guardar(
@@ -61,7 +91,10 @@ class Repository:
         Returns:
             False, nothing being written, when the order or the lease is no longer what the caller saw.
         """
-        statement = _same(antes, lease).values(
+        written = await self._write(
+            connection,
+            antes,
+            lease,
             fase=despues.fase.value,
             version=despues.version,
             motivo=despues.motivo,
@@ -71,7 +104,7 @@ class Repository:
             attempts=0,
             leased_until=None,
         )
-        if (await connection.execute(statement)).rowcount != 1:
+        if not written:
             return False
         await self._record(connection, antes.fase, despues, causa)
         return True
@@ -86,14 +119,11 @@ class Repository:
         attempts: int = 0,
     ) -> None:
         """Says when to look at the order next, unless it (or the lease) has changed meanwhile."""
-        statement = _same(pedido, lease)
-        await connection.execute(
-            statement.values(next_attempt_at=next_attempt_at, attempts=attempts, leased_until=None)
-        )
+        when = {"next_attempt_at": next_attempt_at, "attempts": attempts, "leased_until": None}
+        await self._write(connection, pedido, lease, **when)
 
     async def leer(self, connection: AsyncConnection, pedido_id: UUID) -> Pedido | None:
-        row = (await connection.execute(sa.select(*_COLUMNS).where(pedidos.c.id == pedido_id))).mappings()
-        found = row.one_or_none()
+        found = (await connection.execute(_READ, {"pedido_id": pedido_id})).mappings().one_or_none()
         return _pedido(found) if found else None
 
     async def listar(
@@ -119,64 +149,47 @@ class Repository:
         return (await _NEWEST_FIRST.fetch(connection, query, page)).map(_pedido)
 
     async def historial(self, connection: AsyncConnection, pedido_id: UUID) -> list[Transicion]:
-        query = sa.select(historial).where(historial.c.pedido_id == pedido_id).order_by(historial.c.version)
         return [
             Transicion(row.en, Fase(row.de) if row.de else None, Fase(row.a), row.causa)
-            for row in await connection.execute(query)
+            for row in await connection.execute(_HISTORY, {"pedido_id": pedido_id})
         ]
 
     async def bloquear_cliente(self, connection: AsyncConnection, cliente_id: str) -> None:
         """Makes the client's new orders wait for each other until the end of the transaction."""
         if self._database.dialect == "postgresql":
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(cliente_id))))
+            await connection.execute(_LOCK_CLIENT, {"cliente_id": cliente_id})
 
     async def abiertos(self, connection: AsyncConnection, cliente_id: str) -> tuple[int, int]:
         """How many pending orders the client has, and how many units are in them."""
-        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pedidos.c.unidades), 0))
-        query = query.where(pedidos.c.cliente_id == cliente_id, OPEN)
-        orders, units = (await connection.execute(query)).one()
+        orders, units = (await connection.execute(_OPEN_OF_CLIENT, {"cliente_id": cliente_id})).one()
         return orders, int(units)
 
     async def arrendar(
         self, connection: AsyncConnection, ahora: datetime, hasta: datetime, limite: int
     ) -> list[Leased]:
         """Leases the orders that are due, skipping what others are leasing at this moment."""
-        due = (
-            sa.select(pedidos.c.id)
-            .where(OPEN, pedidos.c.next_attempt_at <= ahora)
-            .where(sa.or_(pedidos.c.leased_until.is_(None), pedidos.c.leased_until <= ahora))
-            .order_by(pedidos.c.next_attempt_at)
-            .limit(limite)
-            .with_for_update(skip_locked=True)
-            .cte("due")  # read once, so that no plan can lease more than the limit
-        )
-        statement = (
-            sa.update(pedidos)
-            .where(pedidos.c.id.in_(sa.select(due.c.id)))
-            .values(leased_until=hasta, lease=pedidos.c.lease + 1)
-            .returning(*_COLUMNS, pedidos.c.lease, pedidos.c.attempts)
-        )
-        rows = (await connection.execute(statement)).mappings()
+        rows = (await connection.execute(_LEASE, {"now": ahora, "until": hasta, "most": limite})).mappings()
         return [Leased(_pedido(row), row["lease"], row["attempts"]) for row in rows]
 
+    async def _write(self, connection: AsyncConnection, seen: Pedido, lease: int | None, **values: Any) -> bool:
+        """Changes the row of an order that is still as the caller saw it; whether it was."""
+        identity = {"seen_id": seen.id, "seen_fase": seen.fase.value, "seen_version": seen.version}
+        if lease is None:
+            result = await connection.execute(_UNCHANGED, identity | values)
+        else:
+            result = await connection.execute(_UNCHANGED_UNDER_LEASE, identity | {"seen_lease": lease} | values)
+        return result.rowcount == 1
+
     async def _record(self, connection: AsyncConnection, de: Fase | None, pedido: Pedido, causa: str) -> None:
-        await connection.execute(
-            sa.insert(historial).values(
-                pedido_id=pedido.id,
-                version=pedido.version,
-                en=pedido.actualizado_en,
-                de=de.value if de else None,
-                a=pedido.fase.value,
-                causa=causa,
-            )
-        )
-
-
-def _same(pedido: Pedido, lease: int | None) -> sa.Update:
-    statement = sa.update(pedidos).where(
-        pedidos.c.id == pedido.id, pedidos.c.fase == pedido.fase.value, pedidos.c.version == pedido.version
-    )
-    return statement if lease is None else statement.where(pedidos.c.lease == lease)
+        values = {
+            "pedido_id": pedido.id,
+            "version": pedido.version,
+            "en": pedido.actualizado_en,
+            "de": de.value if de else None,
+            "a": pedido.fase.value,
+            "causa": causa,
+        }
+        await connection.execute(_RECORD, values)
 
 
 def _values(pedido: Pedido) -> dict[str, Any]:
