@@ -33,6 +33,10 @@ class SimulatedCursor(sqlite3.Cursor):
     async def _async_soft_close(self) -> None:
         """SQLAlchemy's sign that a result has been read to its end; there is nothing to do."""
 
+    def close(self) -> None:
+        if self.connection.process.alive:  # else the connection is closed, and the cursor with it
+            super().close()
+
     def execute(self, operation: str, parameters: Sequence[Any] = ()) -> "SimulatedCursor":
         self.connection.process.database_step(operation)
         return super().execute(operation, parameters)
@@ -49,6 +53,8 @@ class SimulatedConnection(sqlite3.Connection):
     on_commit: Callable[[], None]
 
     def cursor(self, factory: Any = SimulatedCursor) -> Any:
+        if not self.process.alive:
+            raise asyncio.CancelledError
         return super().cursor(SimulatedCursor)
 
     def commit(self) -> None:

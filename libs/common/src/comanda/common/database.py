@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from comanda.common.clock import Clock
 from comanda.common.crashpoints import crash_point
-from comanda.common.sqlite import creator
+from comanda.common.sqlite import begin, creator
 
 LOCK_WAIT_SECONDS = 5.0
 """How long after its arrival a transaction gives up on SQLite's lock, while some other process holds it."""
@@ -125,7 +125,7 @@ class Database:
         with _faults_translated():
             async with self.engine.connect() as connection:
                 if self.dialect == "sqlite":
-                    await connection.exec_driver_sql("BEGIN")
+                    await connection.run_sync(begin, "BEGIN")
                 yield connection
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
@@ -165,7 +165,7 @@ class Database:
         deadline = self._clock.monotonic() + LOCK_WAIT_SECONDS
         async with self._writer, AsyncExitStack() as stack:
             connection = await self._once_unlocked(deadline, lambda: stack.enter_async_context(self.engine.connect()))
-            await self._once_unlocked(deadline, lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+            await self._once_unlocked(deadline, lambda: connection.run_sync(begin, "BEGIN IMMEDIATE"))
             yield connection
 
     async def _once_unlocked(self, deadline: float, action: Callable[[], Awaitable[Result]]) -> Result:
@@ -173,8 +173,9 @@ class Database:
         while True:
             try:
                 return await action()
-            except OperationalError as error:
-                locked = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            except (OperationalError, sqlite3.OperationalError) as error:
+                code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
+                locked = code & 0xFF == sqlite3.SQLITE_BUSY
                 if not locked or self._clock.monotonic() >= deadline:
                     raise
                 await self._clock.sleep(0.01)
@@ -212,12 +213,13 @@ def _faults_translated() -> Iterator[None]:
     except (
         OperationalError,
         InterfaceError,
+        sqlite3.OperationalError,
         sa.exc.TimeoutError,
         OSError,
         TimeoutError,
         asyncpg.PostgresError,
     ) as error:
-        # asyncpg's own errors and OSError come from connecting, where SQLAlchemy does not wrap them.
+        # Errors of asyncpg, OSError: from connecting. Errors of sqlite3: from BEGIN. SQLAlchemy does not wrap these.
         raise DatabaseUnavailable(f"{type(error).__name__}: {getattr(error, 'orig', error)}") from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 
 class LoopCursor:
     """The part of an async DBAPI cursor that SQLAlchemy uses."""
@@ -87,6 +89,15 @@ class LoopConnection:
     @property
     def isolation_level(self) -> str | None:
         return self._connection.isolation_level
+
+
+def begin(connection: sa.Connection, statement: str) -> None:
+    """Begins a transaction past SQLAlchemy's own execution, which would cost several times as much."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+    finally:
+        cursor.close()
 
 
 def creator(path: str) -> Callable[..., Any]:

@@ -5,7 +5,6 @@ two transactions can wait for each other.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -68,7 +67,7 @@ class Repository:
 
     async def insertar_existencias(self, connection: AsyncConnection, nuevas: Existencias) -> bool:
         """False when the product already has stock."""
-        insert = self._database.insert(existencias).values(asdict(nuevas)).on_conflict_do_nothing()
+        insert = self._database.insert(existencias).values(_values(nuevas)).on_conflict_do_nothing()
         inserted = await connection.execute(insert.returning(existencias.c.producto_id))
         return inserted.scalar_one_or_none() is not None
 
@@ -80,12 +79,12 @@ class Repository:
 
     async def guardar_existencias(self, connection: AsyncConnection, cambiadas: Collection[Existencias]) -> None:
         if cambiadas:
-            rows = [asdict(nuevas) for nuevas in cambiadas]
+            rows = [_values(nuevas) for nuevas in cambiadas]
             await connection.execute(_WRITE_STOCK, [{"id": row.pop("producto_id"), **row} for row in rows])
 
     async def insertar_movimientos(self, connection: AsyncConnection, nuevos: Collection[Movimiento]) -> None:
         if nuevos:
-            await connection.execute(_RECORD, [asdict(movimiento) for movimiento in nuevos])
+            await connection.execute(_RECORD, [_values(movimiento) for movimiento in nuevos])
 
     async def abrir(
         self,
@@ -121,7 +120,7 @@ class Repository:
             rows = [_row(reserva) for reserva in sorted(cambiadas, key=lambda reserva: reserva.pedido_id)]
             await connection.execute(_WRITE_RESERVA, [{"id": row.pop("pedido_id"), **row} for row in rows])
         lineas = [
-            {"pedido_id": reserva.pedido_id, **asdict(linea)}
+            {"pedido_id": reserva.pedido_id, **_values(linea)}
             for reserva in almacen.reservas_con_lineas_nuevas()
             for linea in reserva.lineas
         ]
@@ -195,6 +194,10 @@ class Repository:
             )
             for row in rows
         ]
+
+
+def _values(record: Existencias | Movimiento | Linea) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def _row(reserva: Reserva) -> dict[str, Any]:

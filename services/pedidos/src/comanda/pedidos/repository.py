@@ -1,7 +1,7 @@
 """All SQL of pedidos."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -196,7 +196,10 @@ def _values(pedido: Pedido) -> dict[str, Any]:
     values = {name: getattr(pedido, name) for name in Pedido.__slots__}
     values["fase"] = pedido.fase.value
     values["unidades"] = pedido.unidades
-    values["lineas"] = [asdict(linea) | {"producto_id": str(linea.producto_id)} for linea in pedido.lineas]
+    values["lineas"] = [
+        {name: getattr(linea, name) for name in Linea.__slots__} | {"producto_id": str(linea.producto_id)}
+        for linea in pedido.lineas
+    ]
     return values
 
 
