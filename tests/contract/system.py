@@ -192,6 +192,7 @@ class System:
             if (await self.pedido(pedido_id))["estado"] == estado:
                 return
             self.advance(step)
+            await asyncio.sleep(0)  # a request over SQLite never waits, and the background loops would never run
         assert (await self.pedido(pedido_id))["estado"] == estado
 
 

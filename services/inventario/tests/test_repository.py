@@ -166,8 +166,11 @@ class TestElBarridoNoRecorreLaTabla:
     MUCHO_DESPUES = datetime(2026, 1, 8, tzinfo=UTC)
 
     async def test_vencidas_por_su_indice(self, libros: Libros) -> None:
-        ids, plan = await libros.ask(lambda c: libros.repository.vencidas(c, self.MUCHO_DESPUES, 200))
-        assert len(ids) == ROWS // FEW
+        page, plan = await libros.ask(lambda c: libros.repository.vencidas(c, self.MUCHO_DESPUES, 200))
+        assert len(page) == ROWS // FEW
+        assert_by_index(plan, "ix_reservas_activas")
+        rest, plan = await libros.ask(lambda c: libros.repository.vencidas(c, self.MUCHO_DESPUES, 200, despues=page[9]))
+        assert rest == page[10:]
         assert_by_index(plan, "ix_reservas_activas")
 
     async def test_cerradas_por_su_indice(self, libros: Libros) -> None:

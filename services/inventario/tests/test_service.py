@@ -67,17 +67,23 @@ class TestExpirarVencidas:
         assert await tienda.servicio.expirar_vencidas() == 0
         await tienda.cuadra()
 
-    async def test_una_pagina_cada_vez_lo_mas_viejo_primero(
+    async def test_una_pagina_en_cada_transaccion_lo_mas_viejo_primero(
         self, tienda: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(service, "SWEEP_ROWS", 3)
         producto = await tienda.alta(10)
         pedidos = await reservadas(tienda, producto, 7)
         clock.advance(TTL_SECONDS)
-        left = []
-        while await tienda.servicio.expirar_vencidas():
+        expirar, left = tienda.servicio._expirar, []
+
+        async def one_page(ids: Any) -> Any:
+            expired = await expirar(ids)
             assert await estados(tienda, pedidos) == sorted(await estados(tienda, pedidos), reverse=True)
             left.append((await tienda.existencias(producto))[1])
+            return expired
+
+        monkeypatch.setattr(tienda.servicio, "_expirar", one_page)
+        assert await tienda.servicio.expirar_vencidas() == 7
         assert left == [4, 1, 0]
         await tienda.cuadra()
 
@@ -93,9 +99,13 @@ class TestExpirarVencidas:
         assert await replicas[0].existencias(uno) == (40, 0)
         await replicas[0].cuadra()
 
-    async def test_una_descuadrada_no_detiene_a_las_demas(self, tienda: Any, clock: FakeClock) -> None:
+    async def test_las_descuadradas_no_detienen_a_las_demas(
+        self, tienda: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not even if they fill whole pages."""
+        monkeypatch.setattr(service, "SWEEP_ROWS", 2)
         rota, sana = await tienda.alta(5), await tienda.alta(5)
-        (mala,) = await reservadas(tienda, rota, 1)
+        malas = await reservadas(tienda, rota, 5)
         (buena,) = await reservadas(tienda, sana, 1)
         async with tienda.database.transaction() as connection:
             wrong = sa.update(existencias).where(existencias.c.producto_id == UUID(rota)).values(reservado=0)
@@ -103,7 +113,7 @@ class TestExpirarVencidas:
         clock.advance(TTL_SECONDS)
 
         assert await tienda.servicio.expirar_vencidas() == 1
-        assert await estados(tienda, [mala, buena]) == ["ACTIVA", "EXPIRADA"]
+        assert await estados(tienda, [*malas, buena]) == ["ACTIVA"] * 5 + ["EXPIRADA"]
         assert await tienda.existencias(sana) == (5, 0)
         assert await tienda.existencias(rota) == (5, 0)
 

@@ -82,7 +82,11 @@ class Vecinos(Network):
             ids = request.url.params["ids"].split(",")
             return httpx2.Response(200, json={"elementos": [self.catalogo[i] for i in ids if i in self.catalogo]})
         expira_en: datetime = self._clock.now() + timedelta(seconds=TTL_SECONDS)
-        return httpx2.Response(201 if request.method == "PUT" else 200, json={"expira_en": expira_en.isoformat()})
+        if request.method == "PUT":
+            return httpx2.Response(201, json={"expira_en": expira_en.isoformat()})
+        _, _, pedido_id, verb = request.url.path.split("/")
+        estado = {"confirmar": "CONFIRMADA", "liberar": "LIBERADA"}[verb]
+        return httpx2.Response(200, json={"pedido_id": pedido_id, "estado": estado})
 
 
 @pytest.fixture

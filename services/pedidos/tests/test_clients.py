@@ -30,6 +30,7 @@ CAFE, TE = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LINEAS = (Linea(CAFE, "CAF-1", "Café", 250, 3), Linea(TE, "TE-1", "Té", 5, 1))
 PEDIDO = Pedido(UUID(int=9), "ana", Fase.SOLICITADO, 1, LINEAS, "EUR", None, None, NOW, NOW)
+NO_VERDICTS = [None, [], "texto", {}, {"estado": "CONFIRMADA"}, {"pedido_id": str(CAFE), "estado": "CONFIRMADA"}]
 FICHA = {"id": str(CAFE), "sku": "CAF-1", "nombre": "Café", "precio": "2.50", "moneda": "EUR", "activo": True}
 
 
@@ -131,6 +132,7 @@ class TestReservar:
 
 class TestConfirmar:
     async def test_confirmada(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.responde(200, {"pedido_id": str(PEDIDO.id), "estado": "CONFIRMADA"})
         assert await inventario.confirmar(PEDIDO) == Confirmada()
         [request] = vecino.requests
         assert (request.method, request.url.path) == ("POST", f"/reservas/{PEDIDO.id}/confirmar")
@@ -144,12 +146,32 @@ class TestConfirmar:
         with pytest.raises(RespuestaInvalida):
             await inventario.confirmar(PEDIDO)
 
+    @pytest.mark.parametrize("estado", ["ACTIVA", "CONFIRMADA"])
+    async def test_un_cierre_que_no_lo_es(self, vecino: Vecino, inventario: InventarioHttp, estado: str) -> None:
+        vecino.rechaza(409, "reserva-cerrada", estado=estado)
+        with pytest.raises(RespuestaInvalida):
+            await inventario.confirmar(PEDIDO)
+
+    @pytest.mark.parametrize("body", [*NO_VERDICTS, {"pedido_id": str(PEDIDO.id), "estado": "ACTIVA"}])
+    async def test_un_200_que_no_lo_dice(self, vecino: Vecino, inventario: InventarioHttp, body: Any) -> None:
+        vecino.responde(200, body)
+        with pytest.raises(RespuestaInvalida):
+            await inventario.confirmar(PEDIDO)
+
 
 class TestLiberar:
-    async def test_liberada(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+    @pytest.mark.parametrize("estado", ["LIBERADA", "EXPIRADA", "RECHAZADA"])
+    async def test_liberada(self, vecino: Vecino, inventario: InventarioHttp, estado: str) -> None:
+        vecino.responde(200, {"pedido_id": str(PEDIDO.id), "estado": estado})
         assert await inventario.liberar(PEDIDO) == Liberada()
         [request] = vecino.requests
         assert (request.method, request.url.path) == ("POST", f"/reservas/{PEDIDO.id}/liberar")
+
+    @pytest.mark.parametrize("body", [*NO_VERDICTS, {"pedido_id": str(PEDIDO.id), "estado": "CONFIRMADA"}])
+    async def test_un_200_que_no_lo_dice(self, vecino: Vecino, inventario: InventarioHttp, body: Any) -> None:
+        vecino.responde(200, body)
+        with pytest.raises(RespuestaInvalida):
+            await inventario.liberar(PEDIDO)
 
     async def test_confirmada_no_dice_que_este_liberada(self, vecino: Vecino, inventario: InventarioHttp) -> None:
         vecino.rechaza(409, "reserva-confirmada")

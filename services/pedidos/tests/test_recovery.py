@@ -141,6 +141,32 @@ class TestReservado:
             Fase.CANCELADO,
         ]
 
+    async def test_un_estado_desconocido_no_decide_nada(self, mundo: Any) -> None:
+        pedido = await vencido(mundo, Fase.RESERVADO)
+        mundo.inventario.reservas[pedido.id] = "EN_TRANSITO"
+        assert await mundo.recuperar() == 1
+        assert await mundo.leer(pedido.id) == pedido
+
+    async def test_una_que_falla_no_detiene_a_las_demas(self, mundo: Any) -> None:
+        pedidos = [await mundo.en_fase(Fase.RESERVADO) for _ in range(3)]
+        mundo.clock.advance(LONG)
+        olvidada, *expiradas = pedidos
+        del mundo.inventario.reservas[olvidada.id]
+        mundo.inventario.reservas.update(dict.fromkeys([pedido.id for pedido in expiradas], "EXPIRADA"))
+        original = mundo.inventario.liberar
+
+        async def falla(_: Any) -> Any:
+            raise ServicioNoDisponible("inventario")
+
+        mundo.inventario.liberar = falla
+        await mundo.recuperar()
+        fases = [(await mundo.leer(pedido.id)).fase for pedido in pedidos]
+        assert fases == [Fase.CANCELANDO, Fase.CANCELADO, Fase.CANCELADO]
+        mundo.inventario.liberar = original
+        mundo.clock.advance(LONG)
+        await mundo.recuperar()
+        assert (await mundo.leer(olvidada.id)).fase is Fase.CANCELADO
+
     @pytest.mark.parametrize("fallo", SIN_VEREDICTO)
     async def test_sin_veredicto_no_se_cancela(self, mundo: Any, fallo: Exception) -> None:
         pedido = await vencido(mundo, Fase.RESERVADO)

@@ -123,7 +123,7 @@ class Database:
             DatabaseUnavailable: see there.
         """
         with _faults_translated():
-            async with self.engine.connect() as connection:
+            async with self._connected() as connection:
                 if self.dialect == "sqlite":
                     await connection.run_sync(begin, "BEGIN")
                 yield connection
@@ -159,17 +159,30 @@ class Database:
     @asynccontextmanager
     async def _begun(self) -> AsyncIterator[AsyncConnection]:
         if self.dialect == "postgresql":
-            async with self.engine.connect() as connection:
+            async with self._connected() as connection:
                 yield connection
             return
         deadline = self._clock.monotonic() + LOCK_WAIT_SECONDS
         async with self._writer, AsyncExitStack() as stack:
-            connection = await self._once_unlocked(deadline, lambda: stack.enter_async_context(self.engine.connect()))
+            connection = await self._once_unlocked(deadline, lambda: stack.enter_async_context(self._connected()))
             await self._once_unlocked(deadline, lambda: connection.run_sync(begin, "BEGIN IMMEDIATE"))
             yield connection
 
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        if self.dialect == "postgresql":
+            async with self.engine.connect() as connection:
+                yield connection
+            return
+        connection = await self.engine.connect()
+        try:
+            yield connection
+        finally:  # this never suspends, so unlike the above it needs no task of its own to be safe from cancellation
+            await connection.close()
+
     async def _once_unlocked(self, deadline: float, action: Callable[[], Awaitable[Result]]) -> Result:
         """Tries until no other process has the SQLite file locked, without holding up the event loop."""
+        wait = 0.005
         while True:
             try:
                 return await action()
@@ -178,7 +191,8 @@ class Database:
                 locked = code & 0xFF == sqlite3.SQLITE_BUSY
                 if not locked or self._clock.monotonic() >= deadline:
                     raise
-                await self._clock.sleep(0.01)
+                await self._clock.sleep(wait)
+                wait = min(2 * wait, 0.1)
 
 
 def _sqlite_engine(url: sa.URL) -> AsyncEngine:

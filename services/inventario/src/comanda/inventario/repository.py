@@ -6,7 +6,7 @@ two transactions can wait for each other.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -53,11 +53,25 @@ _READ_LINES = (
 )
 _WRITE_LINES = sa.insert(reserva_lineas)
 _OVERDUE = (
-    sa.select(reservas.c.pedido_id)
+    sa.select(reservas.c.expira_en, reservas.c.pedido_id)
     .where(ACTIVA, reservas.c.expira_en <= sa.bindparam("now"))
-    .order_by(reservas.c.expira_en)
+    .order_by(reservas.c.expira_en, reservas.c.pedido_id)
     .limit(sa.bindparam("most"))
 )
+_OVERDUE_AFTER = _OVERDUE.where(
+    sa.tuple_(reservas.c.expira_en, reservas.c.pedido_id)
+    > sa.tuple_(
+        sa.bindparam("expira_en", type_=reservas.c.expira_en.type),
+        sa.bindparam("pedido_id", type_=reservas.c.pedido_id.type),
+    )
+)
+
+
+class Vencida(NamedTuple):
+    """A reservation whose time is over, by its place in the order of times."""
+
+    expira_en: datetime
+    pedido_id: UUID
 
 
 class Repository:
@@ -138,9 +152,13 @@ class Repository:
         rows = (await connection.execute(_LOCK_RESERVAS if bloquear else _READ_RESERVAS, {"ids": ids})).mappings().all()
         return {reserva.pedido_id: reserva for reserva in await self._with_lines(connection, rows)}
 
-    async def vencidas(self, connection: AsyncConnection, ahora: datetime, limite: int) -> list[UUID]:
-        """Ids of reservations whose time is over, the oldest first."""
-        return list((await connection.execute(_OVERDUE, {"now": ahora, "most": limite})).scalars())
+    async def vencidas(
+        self, connection: AsyncConnection, ahora: datetime, limite: int, *, despues: Vencida | None = None
+    ) -> list[Vencida]:
+        """Reservations whose time is over, the oldest first; from the one after `despues` on."""
+        page = {"now": ahora, "most": limite}
+        statement, start = (_OVERDUE, {}) if despues is None else (_OVERDUE_AFTER, despues._asdict())
+        return [Vencida(*row) for row in await connection.execute(statement, page | start)]
 
     async def cerradas(self, connection: AsyncConnection, ahora: datetime, limite: int) -> list[UUID]:
         """Ids of reservations that have been closed for so long that they can be forgotten."""

@@ -181,31 +181,39 @@ class Inventario:
     async def barrer(self) -> None:
         """The sweeper: expires reservations whose time is over and forgets old closed ones, for ever."""
         while True:
-            while SWEEP_ROWS in (await self.expirar_vencidas(), await self.olvidar_cerradas()):
+            await self.expirar_vencidas()
+            while await self.olvidar_cerradas() == SWEEP_ROWS:
                 pass
             await self._clock.sleep(self._sweep_seconds)
 
     async def expirar_vencidas(self) -> int:
-        """Expires one page of reservations whose time is over; returns how many.
+        """Expires the reservations whose time is over, a page in each transaction; returns how many.
 
-        One whose books do not balance holds up nobody else's.
+        However many there are whose books do not balance, they hold up nobody else's.
         """
         ahora = self._clock.now()
-        async with self._database.read() as connection:
-            ids = await self._repository.vencidas(connection, ahora, SWEEP_ROWS)
-        try:
-            expired = await self._expirar(ids)
-        except Descuadre:
-            expired = sum([await self._expirar_sola(pedido_id) for pedido_id in ids])
+        expired, last = 0, None
+        while True:
+            async with self._database.read() as connection:
+                page = await self._repository.vencidas(connection, ahora, SWEEP_ROWS, despues=last)
+            if page:
+                last = page[-1]
+                expired += await self._expirar_pagina([vencida.pedido_id for vencida in page])
+            if len(page) < SWEEP_ROWS:
+                break
         if expired:
             log.info("reservas_expiradas", count=expired)
         return expired
 
+    async def _expirar_pagina(self, ids: Sequence[UUID]) -> int:
+        try:
+            return await self._expirar(ids)
+        except Descuadre:
+            return sum([await self._expirar_sola(pedido_id) for pedido_id in ids])
+
     async def _expirar(self, ids: Sequence[UUID]) -> int:
-        if ids:
-            await self._decide(
-                [self._provisional(pedido_id, EstadoReserva.LIBERADA) for pedido_id in ids], [], _expirar
-            )
+        tombstones = [self._provisional(pedido_id, EstadoReserva.LIBERADA) for pedido_id in ids]
+        await self._decide(tombstones, [], _expirar)
         return len(ids)
 
     async def _expirar_sola(self, pedido_id: UUID) -> int:

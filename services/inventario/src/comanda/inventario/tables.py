@@ -47,6 +47,7 @@ reservas = sa.Table(
     sa.Index(
         "ix_reservas_activas",
         "expira_en",
+        "pedido_id",
         sqlite_where=ACTIVA,
         postgresql_where=ACTIVA,
     ),

@@ -1,6 +1,6 @@
 """Calls of pedidos to its neighbours, and what their answers mean for an order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -11,6 +11,7 @@ from comanda.common.problems import RespuestaInvalida
 from comanda.pedidos.domain import (
     INSUFICIENTES,
     RESERVA_CERRADA,
+    RESERVAS_CERRADAS,
     Cerrada,
     Confirmada,
     Ficha,
@@ -57,11 +58,15 @@ class InventarioHttp:
     async def confirmar(self, pedido: Pedido) -> Confirmada | Cerrada:
         """Raises `ServicioNoDisponible`, `RespuestaInvalida`: nothing is known."""
         answer = await self._neighbour.request("POST", f"/reservas/{pedido.id}/confirmar", expected=(200, 409))
-        return Confirmada() if answer.status == 200 else _closed(answer)
+        if answer.status == 409:
+            return _closed(answer)
+        _check_state(answer, pedido, {"CONFIRMADA"})
+        return Confirmada()
 
     async def liberar(self, pedido: Pedido) -> Liberada:
         """Raises `ServicioNoDisponible`, `RespuestaInvalida`: nothing is known."""
-        await self._neighbour.request("POST", f"/reservas/{pedido.id}/liberar")
+        answer = await self._neighbour.request("POST", f"/reservas/{pedido.id}/liberar")
+        _check_state(answer, pedido, RESERVAS_CERRADAS)
         return Liberada()
 
     async def estados(self, ids: Sequence[UUID]) -> Mapping[UUID, str]:
@@ -75,10 +80,17 @@ class InventarioHttp:
         )
 
 
-def _closed(answer: Answer) -> Cerrada:
-    if answer.slug != RESERVA_CERRADA:
+def _check_state(answer: Answer, pedido: Pedido, states: Collection[str]) -> None:
+    """A 200 alone decides nothing: it could come from whatever else listens at that address."""
+    if _parsed(answer, lambda body: (UUID(body["pedido_id"]) == pedido.id, body["estado"] in states)) != (True, True):
         raise RespuestaInvalida(answer.servicio)
-    return Cerrada(str(answer.problem.get("estado")))
+
+
+def _closed(answer: Answer) -> Cerrada:
+    estado = str(answer.problem.get("estado"))
+    if answer.slug != RESERVA_CERRADA or estado in ("ACTIVA", "CONFIRMADA"):
+        raise RespuestaInvalida(answer.servicio)
+    return Cerrada(estado)
 
 
 def _ficha(item: Mapping[str, Any]) -> Ficha:

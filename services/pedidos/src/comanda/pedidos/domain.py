@@ -223,6 +223,10 @@ class Cerrada:
         return EXPIRADO if self.estado == "EXPIRADA" else RESERVA_CERRADA
 
 
+RESERVAS_CERRADAS = frozenset({"LIBERADA", "EXPIRADA", "RECHAZADA"})
+"""The states in which a reservation holds nothing and never will again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmada:
     """inventario let the stock leave."""

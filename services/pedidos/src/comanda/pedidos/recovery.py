@@ -18,12 +18,13 @@ import structlog
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
-from comanda.pedidos.domain import ABANDONADO, EXPIRADO, Cerrada, Fase, Inventario, Pedido
+from comanda.pedidos.domain import ABANDONADO, EXPIRADO, RESERVAS_CERRADAS, Cerrada, Fase, Inventario, Pedido
 from comanda.pedidos.repository import Leased, Repository
 from comanda.pedidos.saga import Saga
 
 BATCH = 50
-"""Orders leased at once. All of them are worked on concurrently, so a lease need not outlast more than one round."""
+"""Orders leased at once, and worked on concurrently: two rounds of tries at most, one to ask about reservations and one
+to act on the answer. A lease that ends before that is no harm: whoever is late finds that the order has moved on."""
 
 NO_VERDICT = (ServicioNoDisponible, RespuestaInvalida, DatabaseUnavailable)
 
@@ -73,15 +74,17 @@ class Recovery:
                 group.create_task(self._move_on(item))
         return len(leased)
 
-    async def _move_on(self, item: Leased) -> None:
+    async def _move_on(self, item: Leased, motivo: str = ABANDONADO) -> None:
+        """Makes the call of an order in motion; one that stands still is cancelled first, for that reason."""
         pedido = item.pedido
         try:
-            if pedido.fase is Fase.SOLICITADO:
-                intent = pedido.cancelar(ABANDONADO, self._clock.now())
-                pedido = await self._saga.intend(pedido, intent, ABANDONADO, lease=item.lease)
-            if pedido.fase in (Fase.COMPLETANDO, Fase.CANCELANDO):
-                pedido, _ = await self._saga.advance(pedido, lease=item.lease)
-                log.info("pedido_recuperado", pedido_id=str(pedido.id), fase=pedido.fase)
+            if pedido.fase in (Fase.SOLICITADO, Fase.RESERVADO):
+                intent = pedido.cancelar(motivo, self._clock.now())
+                pedido = await self._saga.intend(pedido, intent, motivo, lease=item.lease)
+                if pedido is not intent:
+                    return  # somebody was faster, and sees to it
+            pedido, _ = await self._saga.advance(pedido, lease=item.lease)
+            log.info("pedido_recuperado", pedido_id=str(pedido.id), fase=pedido.fase)
         except Exception as fault:  # whatever it is, it must not stop the orders that are worked on beside this one
             await self._postpone(item, pedido, fault)
 
@@ -89,23 +92,29 @@ class Recovery:
         """Asks inventario, in one call, about reservations whose time is over by our clock."""
         try:
             estados = await self._inventario.estados([item.pedido.id for item in items])
-            for item in items:
-                await self._judge(item, estados.get(item.pedido.id))
         except Exception as fault:
             for item in items:
                 await self._postpone(item, item.pedido, fault)
+            return
+        async with asyncio.TaskGroup() as group:
+            for item in items:
+                group.create_task(self._judge(item, estados.get(item.pedido.id)))
 
     async def _judge(self, item: Leased, estado: str | None) -> None:
-        pedido, ahora = item.pedido, self._clock.now()
-        if estado in ("ACTIVA", "CONFIRMADA"):  # inventario's clock is behind, or its sweeper; or damage: look again
-            await self._postpone(item, pedido, None)
-        elif estado is None:  # long forgotten there: release it, so that nothing can hold stock for it any more
-            intent = await self._saga.intend(pedido, pedido.cancelar(EXPIRADO, ahora), EXPIRADO, lease=item.lease)
-            if intent.fase is Fase.CANCELANDO:
-                await self._saga.advance(intent, lease=item.lease)
-        else:
-            motivo = Cerrada(estado).motivo
-            await self._saga.intend(pedido, pedido.rechazado(motivo, ahora), motivo, lease=item.lease)
+        if estado is None:  # long forgotten there: release it, so that nothing can hold stock for it any more
+            await self._move_on(item, EXPIRADO)
+        elif estado in RESERVAS_CERRADAS:
+            await self._close(item, Cerrada(estado).motivo)
+        else:  # held: inventario's clock or sweeper is behind, or there is damage; or a state that we do not know
+            await self._postpone(item, item.pedido, None)
+
+    async def _close(self, item: Leased, motivo: str) -> None:
+        """inventario holds nothing for the order any more."""
+        pedido = item.pedido
+        try:
+            await self._saga.intend(pedido, pedido.rechazado(motivo, self._clock.now()), motivo, lease=item.lease)
+        except Exception as fault:
+            await self._postpone(item, pedido, fault)
 
     async def _postpone(self, item: Leased, pedido: Pedido, fault: Exception | None) -> None:
         """Backs off exponentially. If even that cannot be written, the lease runs out by itself."""

@@ -56,7 +56,7 @@ _IN_STATE: Mapping[Estado, sa.TextClause | sa.ColumnElement[bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """An order that this worker alone may move on, until its lease ends; `lease` fences off whoever had it before."""
+    """An order that no other recovery works on until its lease ends; `lease` fences off whoever had it before."""
 
     pedido: Pedido
     lease: int

@@ -43,7 +43,9 @@ def upgrade() -> None:
         sa.Column("creado_en", UtcDateTime, nullable=False),
         sa.Column("actualizado_en", UtcDateTime, nullable=False),
     )
-    op.create_index("ix_reservas_activas", "reservas", ["expira_en"], sqlite_where=ACTIVE, postgresql_where=ACTIVE)
+    op.create_index(
+        "ix_reservas_activas", "reservas", ["expira_en", "pedido_id"], sqlite_where=ACTIVE, postgresql_where=ACTIVE
+    )
     op.create_index(
         "ix_reservas_cerradas", "reservas", ["actualizado_en"], sqlite_where=CLOSED, postgresql_where=CLOSED
     )
