@@ -16,6 +16,7 @@ from fakes import api, page
 from comanda.cli.audit_times import Limits
 from comanda.cli.environment import load_settings
 from comanda.cli.verify import Verification
+from comanda.cli.verify_reading import Reader
 from comanda.cli.verify_report import Report
 
 PRODUCTS = 100
@@ -24,7 +25,7 @@ PER_CYCLE = 10
 
 STOCK = 1_000_000
 LATER = "9999-01-01T00:00:00Z"
-LIMITS = Limits(timedelta(minutes=20), timedelta(minutes=1), timedelta(minutes=1))
+LIMITS = Limits(*(timedelta(minutes=each) for each in (20, 1, 1, 5)))
 STATES = [("PENDIENTE", "RESERVADO", "ACTIVA"), ("CANCELADO", "CANCELADO", "LIBERADA")]
 STATES += [("COMPLETADO", "COMPLETADO", "CONFIRMADA")] * 8
 
@@ -38,7 +39,7 @@ class Crowd:
 
     def verified(self, limits: Limits = LIMITS) -> Report:
         with api(self._answer) as client:
-            return Verification(client, limits, pause=lambda _: None).run()
+            return Verification(client, Reader(client, limits)).run()
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         match request.url.path.strip("/").split("/"):

@@ -7,14 +7,35 @@ from typing import Any
 import httpx2
 from fakes import api, page, problem
 
+from comanda.cli.api import Api
 from comanda.cli.audit_times import Limits
 from comanda.cli.repair_plan import Remedy
 from comanda.cli.verify import Verification
+from comanda.cli.verify_reading import Reader
 from comanda.cli.verify_report import Report
+from comanda.cli.verify_settle import Watch
 
 AGO = "2026-01-01T00:00:00Z"
 LATER = "9999-01-01T00:00:00Z"
-LIMITS = Limits(order=timedelta(minutes=20), reservation=timedelta(minutes=1), round=timedelta(minutes=1))
+LIMITS = Limits(
+    order=timedelta(minutes=20),
+    reservation=timedelta(minutes=1),
+    round=timedelta(minutes=2),
+    abandon=timedelta(minutes=5),
+)
+
+
+class FakeWatch(Watch):
+    """Time that passes when somebody pauses, and only then."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def elapsed_seconds(self) -> float:
+        return sum(self.pauses)
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
 
 class Shop:
@@ -23,18 +44,20 @@ class Shop:
     def __init__(self) -> None:
         lines = [{"producto_id": "p1", "cantidad": 2}]
         self.pedidos: dict[str, dict[str, Any]] = {
-            "o1": {"id": "o1", "estado": "PENDIENTE", "fase": "RESERVADO", "lineas": lines, "actualizado_en": AGO}
+            "o1": {"id": "o1", "estado": "PENDIENTE", "fase": "RESERVADO", "lineas": lines}
         }
+        self.pedidos["o1"] |= {"actualizado_en": AGO, "reserva_expira_en": LATER}
         self.reservas: dict[str, dict[str, Any]] = {
             "o1": {"pedido_id": "o1", "estado": "ACTIVA", "lineas": lines, "expira_en": LATER}
         }
         self.stock: dict[str, Any] = {"producto_id": "p1", "fisico": 5, "reservado": 2}
         self.ledger = [5]
-        self.pauses: list[float] = []
+        self.watch = FakeWatch()
+        self.circuits: list[dict[str, Any]] = []
         self.date = ""
         self.sold: str | None = None
         self.version = 1
-        self.knows_product = True
+        self.knows_product = self.lists_product = True
         self.requests: list[str] = []
         self.on_request: Callable[[str], None] = lambda _: None
 
@@ -53,11 +76,13 @@ class Shop:
         if path == "/reservas":
             wanted = request.url.params.get("estado")
             return page([one for one in self.reservas.values() if wanted in (None, one["estado"])])
+        if path == "/circuitos":
+            return httpx2.Response(200, json=self.circuits)
         if path == "/inventario":
-            return page([self._stock()])
+            return page([self._stock()] if self.lists_product else [])
         if path == "/inventario/p1" and self.knows_product:
             return httpx2.Response(200, json=self._stock(), headers={"etag": f'"{self.version}"'})
-        if path == "/inventario/p1/movimientos":
+        if path == "/inventario/p1/movimientos" and (self.knows_product or self.lists_product):
             sale = {"tipo": "VENTA" if self.sold else "ENTRADA", "pedido_id": self.sold}
             return page([{"cantidad": change, **sale} for change in self.ledger])
         kind, identifier = path.strip("/").split("/")
@@ -66,7 +91,10 @@ class Shop:
 
     def verified(self) -> Report:
         with api(self.answer) as client:
-            return Verification(client, LIMITS, pause=self.pauses.append).run()
+            return Verification(client, self.reader(client)).run()
+
+    def reader(self, client: Api) -> Reader:
+        return Reader(client, LIMITS, lambda: self.watch)
 
     def _stock(self) -> dict[str, Any]:
         return self.stock | {"disponible": self.stock["fisico"] - self.stock["reservado"]}

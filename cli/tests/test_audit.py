@@ -57,6 +57,16 @@ class TestOrder:
         found = audit.check_order(pedido("COMPLETADO"), reserva("CONFIRMADA", TWO_CUPS[:1]))
         assert found == [Violation(4, "pedido", "o1", "reserva de 2 × p1, 1 × p2", "2 × p1", "COMPLETADO/COMPLETADO")]
 
+    @pytest.mark.parametrize(
+        ("fase", "estado", "invariant"),
+        [("RESERVADO", "ACTIVA", 6), ("COMPLETANDO", "ACTIVA", 4), ("COMPLETANDO", "CONFIRMADA", 4)],
+    )
+    def test_otras_lineas_antes_de_completar(self, fase: str, estado: str, invariant: int) -> None:
+        """What is held is what will be sold."""
+        found = audit.check_order(pedido(fase), reserva(estado, TWO_CUPS[:1]))
+        standing = f"PENDIENTE/{fase}"
+        assert found == [Violation(invariant, "pedido", "o1", "reserva de 2 × p1, 1 × p2", "2 × p1", standing)]
+
     def test_el_orden_de_las_lineas_no_importa(self) -> None:
         assert audit.check_order(pedido("COMPLETADO"), reserva("CONFIRMADA", TWO_CUPS[::-1])) == []
 
@@ -105,6 +115,11 @@ class TestStock:
     def test_3_no_es_la_suma(self) -> None:
         (violation,) = audit.check_held(stock(5, 1), 2)
         assert (violation.invariant, violation.found) == (3, "1")
+
+    def test_3_sin_existencias(self) -> None:
+        (violation,) = audit.no_stock("p1", 2)
+        assert (violation.invariant, violation.found) == (3, "ninguna fila de existencias")
+        assert audit.no_stock("p1", 0) == []
 
     def test_solo_las_activas_retienen(self) -> None:
         reservas = [reserva("ACTIVA"), reserva("ACTIVA"), reserva("CONFIRMADA"), reserva("LIBERADA")]

@@ -11,7 +11,12 @@ from comanda.cli.environment import load_settings
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CLOCKS = {"pedidos": NOW, "inventario": NOW}
-LIMITS = Limits(order=timedelta(seconds=1290), reservation=timedelta(seconds=61), round=timedelta(seconds=59))
+LIMITS = Limits(
+    order=timedelta(seconds=1290),
+    reservation=timedelta(seconds=61),
+    round=timedelta(seconds=149),
+    abandon=timedelta(seconds=300),
+)
 
 
 def ago(seconds: float) -> str:
@@ -35,7 +40,8 @@ class TestLimits:
         limits = Limits.of(load_settings(("pedidos", "inventario")))
         assert limits.order == timedelta(seconds=400 + 60 + 30 + 900)
         assert limits.reservation == timedelta(seconds=60 + 3)
-        assert limits.round == timedelta(seconds=30 + 1 + (4 * 3 + 3 * 2 + 10))
+        assert limits.round == timedelta(seconds=60 + 2 * 30 + 1 + (4 * 3 + 3 * 2 + 10))
+        assert limits.abandon == timedelta(seconds=400)
 
 
 class TestPedido:

@@ -33,6 +33,14 @@ def environment_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setattr("os.environ", dict(os.environ))
 
 
+class TestVerify:
+    def test_las_opciones_llegan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given: dict[str, object] = {}
+        monkeypatch.setattr("comanda.cli.verify.command", lambda _, **options: given.update(options))
+        assert CliRunner().invoke(app, ["verify", "--json", "--repair", "--strict"]).exit_code == 0
+        assert given == {"inventario": None, "pedidos": None, "as_json": True, "repair": True, "strict": True}
+
+
 class TestCommands:
     @pytest.mark.parametrize("command", COMMANDS)
     def test_llega_a_su_modulo(self, command: str, monkeypatch: pytest.MonkeyPatch) -> None:

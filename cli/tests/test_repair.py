@@ -7,12 +7,11 @@ from pathlib import Path
 import httpx2
 import pytest
 from fakes import URLS, api, problem
-from shop import LIMITS, Hands, Shop
+from shop import Hands, Shop
 
 from comanda.cli.errors import CommandFailed
 from comanda.cli.repair import Repair, Writers
 from comanda.cli.repair_plan import Remedy
-from comanda.cli.verify_reading import Reader
 from comanda.cli.verify_report import Outcome
 from comanda.common.settings import CallerSettings
 from comanda.common.tokens import SigningKey
@@ -25,7 +24,7 @@ def repaired(shop: Shop, hands: Hands) -> list[Outcome]:
     report = shop.verified()
     assert report.violations
     with api(shop.answer) as client:
-        return list(Repair(Reader(client, LIMITS), hands).run(report))  # type: ignore[arg-type]
+        return list(Repair(shop.reader(client), hands).run(report))  # type: ignore[arg-type]
 
 
 class TestRepair:
@@ -72,6 +71,18 @@ class TestRepair:
         assert (hands.sent, outcome.repaired) == ([], False)
         assert "su VENTA ya está" in outcome.text
 
+    def test_vendido_de_un_producto_sin_existencias(self) -> None:
+        """Its ledger cannot be read, and nothing is done to what its stock does not count."""
+        shop = Shop()
+        shop.pedidos["o1"] |= {"estado": "COMPLETADO", "fase": "COMPLETADO"}
+        shop.knows_product = shop.lists_product = False
+        hands = Hands(shop)
+        outcomes = repaired(shop, hands)
+        assert [(one.violation.invariant, one.repaired) for one in outcomes] == [(4, False), (3, False)]
+        assert "no cuadran" in outcomes[0].text
+        assert "insertarla" in outcomes[1].text
+        assert hands.sent == []
+
     def test_existencias_que_no_se_pudieron_comprobar(self) -> None:
         shop = Shop()
         shop.pedidos["o1"] |= {"estado": "CANCELADO", "fase": "CANCELADO"}
@@ -94,7 +105,7 @@ class TestRepair:
         shop.reservas["o1"]["estado"] = "LIBERADA"
         hands = Hands(shop)
         with api(shop.answer) as client:
-            (outcome,) = Repair(Reader(client, LIMITS), hands).run(report)  # type: ignore[arg-type]
+            (outcome,) = Repair(shop.reader(client), hands).run(report)  # type: ignore[arg-type]
         assert (outcome.repaired, outcome.text, hands.sent) == (True, "ya no está así", [])
 
 

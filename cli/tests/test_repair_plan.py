@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from comanda.cli.audit import Violation
+from comanda.cli.audit import Violation, no_stock
 from comanda.cli.repair_plan import STOCK_ADVICE, Remedy, Situation, plan
 
 LINES = [{"producto_id": "p1", "cantidad": 2}]
@@ -74,6 +74,18 @@ class TestNoSeArregla:
     def test_las_existencias(self, invariant: int) -> None:
         assert advice(invariant, situation(None, None), "producto") == STOCK_ADVICE[invariant]
 
+    def test_existencias_borradas(self) -> None:
+        (violation,) = no_stock("p1", 2)
+        assert "insertarla" in str(plan(violation, situation(None, None)))
+
+    @pytest.mark.parametrize(
+        ("invariant", "fase", "estado"),
+        [(6, "RESERVADO", "ACTIVA"), (4, "COMPLETANDO", "ACTIVA"), (8, "COMPLETANDO", "ACTIVA")],
+    )
+    def test_otras_lineas_retenidas(self, invariant: int, fase: str, estado: str) -> None:
+        """Completing the order would sell what it does not name; whether to cancel it is not ours to decide."""
+        assert "aún no hay venta" in advice(invariant, situation(fase, estado, lineas=OTHER))
+
     @pytest.mark.parametrize("estado", [None, "LIBERADA", "EXPIRADA", "RECHAZADA"])
     def test_completado_sin_nada_que_confirmar(self, estado: str | None) -> None:
         assert "no se deshace" in advice(4, situation("COMPLETADO", estado))
@@ -83,7 +95,13 @@ class TestNoSeArregla:
         assert "ya está en los movimientos" in advice(4, situation("COMPLETADO", "ACTIVA", sold=True))
 
     @pytest.mark.parametrize(
-        ("fase", "estado"), [("COMPLETADO", "ACTIVA"), ("COMPLETADO", "CONFIRMADA"), ("RESERVADO", "CONFIRMADA")]
+        ("fase", "estado"),
+        [
+            ("COMPLETADO", "ACTIVA"),
+            ("COMPLETADO", "CONFIRMADA"),
+            ("RESERVADO", "CONFIRMADA"),
+            ("COMPLETANDO", "CONFIRMADA"),
+        ],
     )
     def test_otras_lineas(self, fase: str, estado: str) -> None:
         assert "otras líneas" in advice(4, situation(fase, estado, lineas=OTHER))

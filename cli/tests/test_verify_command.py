@@ -18,7 +18,7 @@ def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shop:
     shop = Shop()
     monkeypatch.setattr("comanda.cli.verify.environment.prepared", lambda: {"COMANDA_DATA": str(tmp_path)})
     monkeypatch.setattr("comanda.cli.verify.Api", lambda *_: api(shop.answer))
-    monkeypatch.setattr("comanda.cli.verify_reading.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("comanda.cli.verify_settle.PAUSE_SECONDS", 0)
     SigningKey.load_or_create(tmp_path / "keys" / "operador.pem")
     return shop
 
@@ -64,6 +64,45 @@ class TestVerify:
             verify.command(None, inventario=None, pedidos=None, as_json=True)
         assert failure.value.code == 2
         assert json.loads(capsys.readouterr().out)["error"] == str(failure.value)
+
+    def test_sin_decidir(self, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+        self._restless(shop)
+        verify.command(None, inventario=None, pedidos=None)
+        doubt, figure = capsys.readouterr().out.splitlines()
+        assert doubt == "sin decidir: p1"
+        assert figure.endswith(": sin violaciones, 1 sin decidir")
+
+    def test_sin_decidir_estricto(self, shop: Shop) -> None:
+        self._restless(shop)
+        with pytest.raises(CommandFailed, match="sin decidir: p1") as failure:
+            verify.command(None, inventario=None, pedidos=None, strict=True)
+        assert failure.value.code == 3
+
+    def test_sin_decidir_estricto_para_maquinas(self, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+        self._restless(shop)
+        with pytest.raises(CommandFailed) as failure:
+            verify.command(None, inventario=None, pedidos=None, as_json=True, strict=True)
+        assert (failure.value.code, len(str(failure.value).splitlines())) == (3, 1)
+        assert json.loads(capsys.readouterr().out)["sin_decidir"] == ["p1"]
+
+    def test_una_violacion_cuenta_mas_que_lo_no_decidido(self, shop: Shop) -> None:
+        self._restless(shop)
+        shop.pedidos["o1"] |= {"estado": "CANCELADO", "fase": "CANCELADO"}
+        with pytest.raises(CommandFailed, match="invariante 5") as failure:
+            verify.command(None, inventario=None, pedidos=None, strict=True)
+        assert failure.value.code == 1
+
+    def test_estricto_y_todo_decidido(self, shop: Shop) -> None:
+        verify.command(None, inventario=None, pedidos=None, strict=True)
+
+    def _restless(self, shop: Shop) -> None:
+        """A product that never stands still for long enough."""
+        shop.stock["reservado"] = 3
+
+        def change(_: str) -> None:
+            shop.version += 1
+
+        shop.on_request = change
 
     def test_ajustes_que_no_valen(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PEDIDOS_ABANDON_SECONDS", "1")
@@ -119,6 +158,13 @@ class TestRepair:
         assert [one["invariante"] for one in document["reparado"]] == [6]
         assert [one["remedio"][:10] for one in document["sin_reparar"]] == ["ningún cas"]
         assert [one["invariante"] for one in document["violaciones"]] == [3]
+
+    def test_sin_remedio_no_se_mira_otra_vez(self, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+        shop.stock["fisico"] = 6
+        with pytest.raises(CommandFailed, match="invariante 2: producto p1"):
+            verify.command(None, inventario=None, pedidos=None, repair=True)
+        assert capsys.readouterr().out.startswith("sin reparar: invariante 2: producto p1")
+        assert shop.requests.count("/inventario") == 1
 
     def test_sin_nada_que_arreglar(self, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
         verify.command(None, inventario=None, pedidos=None, repair=True)

@@ -9,6 +9,8 @@ NO_RESERVATION = "reserva ACTIVA o EXPIRADA"
 NOT_HELD = (3, "suma de sus reservas ACTIVA", str(UNITS))
 """The stock counts as reserved what no reservation holds."""
 
+HOLD_FIVE = ("inventario", "UPDATE reserva_lineas SET cantidad = 5 WHERE pedido_id = :order")
+
 
 @dataclass(frozen=True)
 class Case:
@@ -20,13 +22,13 @@ class Case:
         found: invariant, part of what is expected, and what is found.
         mended: the invariants of those of them that are gone after `--repair`.
         advice: part of what is said of the others, of each.
-        ends: how order, reservation, `fisico` and `reservado` are at the end.
+        ends: how order, reservation, `fisico` and `reservado` are at the end; None: there is no such row.
     """
 
     begins: str
     sql: list[tuple[str, str]]
     found: list[tuple[int, str, str]]
-    ends: tuple[str, str, int, int]
+    ends: tuple[str, str, int | None, int | None]
     mended: tuple[int, ...] = ()
     advice: dict[int, str] = field(default_factory=dict)
 
@@ -48,7 +50,7 @@ def standing_still(fase: str) -> tuple[str, str]:
 
 
 def stuck(fase: str) -> tuple[int, str, str]:
-    return 8, "otra fase a los 1261 s", f"{fase} desde 2026-01-01T00:00:00Z"
+    return 8, "otra fase a los 1201 s", f"{fase} desde 2026-01-01T00:00:00Z"
 
 
 CASES = {
@@ -80,6 +82,13 @@ CASES = {
         ("RESERVADO", "ACTIVA", STOCK, 0),
         advice={3: "ningún caso de uso cambia solo reservado"},
     ),
+    "3_existencias_borradas": Case(
+        "RESERVADO",
+        [("inventario", "DELETE FROM existencias WHERE producto_id = :product")],
+        [(3, f"reservado {UNITS} (suma de sus reservas ACTIVA)", "ninguna fila de existencias")],
+        ("RESERVADO", "ACTIVA", None, None),
+        advice={3: "ningún caso de uso repone una fila de existencias"},
+    ),
     "4_completado_con_reserva_activa": Case(
         "RESERVADO",
         [order("fase = 'COMPLETADO'")],
@@ -110,10 +119,17 @@ CASES = {
     ),
     "4_otras_lineas": Case(
         "COMPLETADO",
-        [("inventario", "UPDATE reserva_lineas SET cantidad = 5 WHERE pedido_id = :order")],
+        [HOLD_FIVE],
         [(4, f"reserva de {UNITS} × ", "5 × ")],
         ("COMPLETADO", "CONFIRMADA", STOCK - UNITS, 0),
         advice={4: "comparar con los movimientos VENTA"},
+    ),
+    "4_completando_con_otras_lineas": Case(
+        "RESERVADO",
+        [order("fase = 'COMPLETANDO'"), HOLD_FIVE, stock("reservado = 5")],
+        [(4, f"reserva de {UNITS} × ", "5 × ")],
+        ("COMPLETANDO", "ACTIVA", STOCK, 5),
+        advice={4: "aún no hay venta"},
     ),
     "4_vendido_y_solo_reservado": Case(
         "COMPLETADO",
@@ -175,6 +191,13 @@ CASES = {
         ("CANCELADO", "LIBERADA", STOCK, UNITS),
         mended=(6,),
         advice={3: ""},
+    ),
+    "6_otras_lineas": Case(
+        "RESERVADO",
+        [HOLD_FIVE, stock("reservado = 5")],
+        [(6, f"reserva de {UNITS} × ", "5 × ")],
+        ("RESERVADO", "ACTIVA", STOCK, 5),
+        advice={6: "aún no hay venta"},
     ),
     "8_cancelando_desde_hace_horas": Case(
         "RESERVADO",

@@ -12,7 +12,7 @@ from comanda.cli.installation import Installation
 class TestVerify:
     def test_sin_violaciones(self, comanda: Installation, customer: Api, product: Callable[[int], str]) -> None:
         _order(customer, product(5), 2)
-        audit = comanda.run("verify")
+        audit = comanda.run("verify", "--strict")
         assert audit.returncode == 0, audit.stderr
         figure = r"comanda verify: \d+ pedidos, \d+ reservas, \d+ productos: sin violaciones\n"
         assert re.fullmatch(figure, audit.stdout)

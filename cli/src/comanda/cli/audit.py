@@ -7,6 +7,17 @@ from typing import Any
 
 Document = Mapping[str, Any]
 
+NO_STOCK = "ninguna fila de existencias"
+
+SAME_LINES = {
+    ("RESERVADO", "ACTIVA"): 6,
+    ("COMPLETANDO", "ACTIVA"): 4,
+    ("COMPLETANDO", "CONFIRMADA"): 4,
+    ("COMPLETADO", "CONFIRMADA"): 4,
+}
+"""Phases of an order and states of its reservation in which both name the same lines, and the invariant that says so:
+what is being completed is about to be sold as the reservation has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -62,10 +73,18 @@ def check_held(stock: Document, held: int) -> list[Violation]:
     return [Violation(3, "producto", str(stock["producto_id"]), expected, str(stock["reservado"]))]
 
 
+def no_stock(product: str, held: int) -> list[Violation]:
+    """Invariant 3, on a product that has no stock and what its ACTIVA reservations hold all the same."""
+    if not held:
+        return []
+    return [Violation(3, "producto", product, f"reservado {held} (suma de sus reservas ACTIVA)", NO_STOCK)]
+
+
 def check_order(pedido: Document | None, reserva: Document | None) -> list[Violation]:
     """Invariants 4, 5 and 6, on an order and the reservation of the same id, either of which may be missing.
 
-    An ACTIVA reservation without order breaks none of them: it ends by itself when its time is over.
+    An ACTIVA reservation without order breaks none of them: it ends by itself when its time is over. What holds or
+    sells stock for an order must do so for the lines of that order.
     """
     state = state_of(reserva)
     if pedido is None:
@@ -80,10 +99,8 @@ def check_order(pedido: Document | None, reserva: Document | None) -> list[Viola
         violations.append(Violation(invariant, "pedido", str(pedido["id"]), expected, found, standing))
 
     if pedido["estado"] == "COMPLETADO":
-        if state != "CONFIRMADA" or reserva is None:
+        if state != "CONFIRMADA":
             violated(4, "reserva CONFIRMADA", state)
-        elif lines(pedido) != lines(reserva):
-            violated(4, f"reserva de {_text(pedido)}", _text(reserva))
     elif pedido["estado"] == "CANCELADO":
         if state in ("ACTIVA", "CONFIRMADA"):
             violated(5, "ninguna reserva ACTIVA ni CONFIRMADA", state)
@@ -91,6 +108,8 @@ def check_order(pedido: Document | None, reserva: Document | None) -> list[Viola
         violated(4, "COMPLETADO o COMPLETANDO, por su reserva CONFIRMADA", pedido["fase"])
     elif pedido["fase"] == "RESERVADO" and state not in ("ACTIVA", "EXPIRADA"):
         violated(6, "reserva ACTIVA o EXPIRADA", state)
+    if reserva and (pedido["fase"], state) in SAME_LINES and lines(pedido) != lines(reserva):
+        violated(SAME_LINES[pedido["fase"], state], f"reserva de {_text(pedido)}", _text(reserva))
     return violations
 
 

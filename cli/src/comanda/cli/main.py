@@ -74,12 +74,13 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="mend what the services can mend, as an administrator and as pedidos")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="exit 3 if anything could not be judged")] = False,
 ) -> None:
     """Check the invariants across the running services: 0 all hold, 1 violations, 2 could not be checked."""
     from comanda.cli.verify import command
 
     with plain_errors():
-        command(key, inventario=inventario, pedidos=pedidos, as_json=as_json, repair=repair)
+        command(key, inventario=inventario, pedidos=pedidos, as_json=as_json, repair=repair, strict=strict)
 
 
 @app.command()

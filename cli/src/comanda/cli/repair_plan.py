@@ -3,7 +3,7 @@
 from collections.abc import Set
 from dataclasses import dataclass
 
-from comanda.cli.audit import Document, Violation, lines, state_of
+from comanda.cli.audit import NO_STOCK, SAME_LINES, Document, Violation, lines, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,18 @@ STOCK_ADVICE = {
     "reservado a la suma de sus reservas ACTIVA",
 }
 
+NO_STOCK_ADVICE = (
+    "ningún caso de uso repone una fila de existencias: con inventario parado, insertarla con fisico igual a la suma "
+    "de sus movimientos y reservado igual a la de sus reservas ACTIVA"
+)
+
 _OTHER_LINES = (
     "pedido y reserva nombran otras líneas: comparar con los movimientos VENTA del pedido y, con el servicio parado, "
     "corregir el que no coincida"
+)
+_OTHER_LINES_HELD = (
+    "pedido y reserva nombran otras líneas y aún no hay venta: con el servicio parado, corregir el que no coincida, o "
+    "cancelar el pedido"
 )
 _NOT_SOLD = (
     "un pedido COMPLETADO no se deshace y su reserva ya no se puede confirmar: comprobar si la mercancía salió y "
@@ -81,7 +90,7 @@ def plan(violation: Violation, situation: Situation) -> Remedy | str:
     held, that would take from what others hold, so nothing is done before the stock is right.
     """
     if violation.kind == "producto":
-        return STOCK_ADVICE[violation.invariant]
+        return NO_STOCK_ADVICE if violation.found == NO_STOCK else STOCK_ADVICE[violation.invariant]
     found = _for_order(violation, situation)
     if isinstance(found, Remedy) and situation.reserva and state_of(situation.reserva) == "ACTIVA":
         unsound = sorted(lines(situation.reserva).keys() & situation.unsound)
@@ -92,7 +101,10 @@ def plan(violation: Violation, situation: Situation) -> Remedy | str:
 
 def _for_order(violation: Violation, situation: Situation) -> Remedy | str:
     fase = situation.pedido["fase"] if situation.pedido else None
-    match violation.invariant, fase, state_of(situation.reserva):
+    state = state_of(situation.reserva)
+    if fase in ("RESERVADO", "COMPLETANDO") and (fase, state) in SAME_LINES and _lines_differ(situation):
+        return _OTHER_LINES if state == "CONFIRMADA" else _OTHER_LINES_HELD
+    match violation.invariant, fase, state:
         case _, "COMPLETADO", _:
             return _completed(violation, situation)
         case _, None, "CONFIRMADA":

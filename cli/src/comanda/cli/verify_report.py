@@ -11,7 +11,7 @@ class Report:
     """What was looked at, and what was wrong.
 
     Args:
-        undecided: ids of what did not stand still for long enough to be judged.
+        undecided: ids of what could not be judged: it did not stand still for long enough, or could not move on.
     """
 
     pedidos: int = 0
@@ -23,8 +23,13 @@ class Report:
     def __str__(self) -> str:
         figure = f"comanda verify: {self.pedidos} pedidos, {self.reservas} reservas, {self.productos} productos"
         verdict = f"{len(self.violations)} violaciones" if self.violations else "sin violaciones"
-        doubt = f", {len(self.undecided)} sin decidir porque no dejaban de cambiar" if self.undecided else ""
+        doubt = f", {len(self.undecided)} sin decidir" if self.undecided else ""
         return f"{figure}: {verdict}{doubt}"
+
+    def lines(self) -> list[str]:
+        """Everything, line by line, the figures last."""
+        doubts = (f"sin decidir: {identifier}" for identifier in self.undecided)
+        return [*map(str, self.violations), *doubts, str(self)]
 
     def document(self) -> dict[str, Any]:
         return {
