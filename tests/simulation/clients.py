@@ -46,7 +46,8 @@ class Client:
             (self.place_again, 2),
             (self.complete, 10),
             (self.cancel, 4),
-            (self.read, 43),
+            (self.complete_and_cancel, 2),
+            (self.read, 41),
             (self.move, 9),
             (self.read_stock, 18),
             (self.open_stock, 1),
@@ -67,8 +68,10 @@ class Client:
         self._placed.append(message)
         if self._random.random() < 0.1:  # a double click
             await asyncio.gather(self._insist(message), self._insist(message))
-        else:
-            await self._insist(message)
+            return
+        told = await self._insist(message)
+        if "pedido_id" in told.body and not told.definite and self._random.random() < 0.3:  # has lost patience
+            await self._insist(self._about(told.body["pedido_id"], "cancelar"), tries=2)
 
     async def place_again(self) -> None:
         """Sends an old order again, as it was or (wrongly) with another body under the same key."""
@@ -87,6 +90,13 @@ class Client:
     async def cancel(self) -> None:
         if self._orders:
             await self._insist(self._about(self._recent_order(), "cancelar"), tries=2)
+
+    async def complete_and_cancel(self) -> None:
+        """The shop completes an order while the client cancels it."""
+        if self._orders:
+            pedido_id = self._recent_order()
+            ways = self._about(pedido_id, "completar", everything=True), self._about(pedido_id, "cancelar")
+            await asyncio.gather(*(self._insist(message, tries=2) for message in ways))
 
     async def read(self) -> None:
         if self._orders:
@@ -156,14 +166,15 @@ class Client:
     def _recent_order(self) -> str:
         return self._orders[-1 - min(int(self._random.expovariate(1.0)), len(self._orders) - 1)]
 
-    async def _insist(self, message: Message, tries: int = TRIES) -> None:
-        """Sends it until an answer is definite, patience ends, or a second try could do harm."""
+    async def _insist(self, message: Message, tries: int = TRIES) -> Told:
+        """Sends it until an answer is definite, patience ends, or a second try could do harm; what it was told last."""
         for attempt in range(tries):
             told = await self._ask(message)
             repeatable = message.path != "/pedidos" or "Idempotency-Key" in message.headers
             if told.definite or not repeatable or self._random.random() < 0.1:
-                return
+                break
             await asyncio.sleep(self._random.choice((0.01, 0.3, 1, 3)) * (attempt + 1))
+        return told
 
     async def _ask(self, message: Message) -> Told:
         service = "pedidos" if message.path.startswith("/pedidos") else "inventario"

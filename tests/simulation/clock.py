@@ -17,12 +17,14 @@ class SimulatedClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, random: Random, skew_seconds: float) -> None:
         self.skew_seconds = skew_seconds
+        self.passed = timedelta(0)
+        """Time in which nothing happened, not even to messages under way."""
         self._loop = loop
         self._random = random
         self._last = (0, 0)
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self._loop.time() + self.skew_seconds)
+        return START + self.passed + timedelta(seconds=self._loop.time() + self.skew_seconds)
 
     def monotonic(self) -> float:
         return self._loop.time() + 1000

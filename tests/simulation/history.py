@@ -59,6 +59,11 @@ class History:
     told: list[Told] = field(default_factory=list)
     operations: int = 0
 
+    @property
+    def placed(self) -> int:
+        """How many orders clients were told 201 for."""
+        return len({told.body["id"] for told in self.told if told.status == 201 and told.message.path == "/pedidos"})
+
 
 def lines_of(document: dict[str, Any]) -> Lines:
     """The products and amounts of an order or of a request for one."""

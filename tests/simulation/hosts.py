@@ -120,7 +120,7 @@ class Host:
             self._trace.add(self.name, "database unavailable")
             return reply_of(ServicioNoDisponible(DATABASE), message)
         except Exception as error:
-            self._bug(f"{self.name} answers 500 to {message}: {error!r}")
+            self._bug(f"500: {self.name} to {message}: {error!r}")
             return reply_of(ErrorInterno(), message)
 
     def _stop(self) -> None:
@@ -135,7 +135,7 @@ class Host:
             except DatabaseUnavailable:
                 self._trace.add(self.name, "loop without database")
             except Exception as error:
-                self._bug(f"{self.name}: {loop.__qualname__} fails: {error!r}")
+                self._bug(f"loop: {loop.__qualname__} of {self.name} fails: {error!r}")
             await self.clock.sleep(RETRY_SECONDS)
 
 

@@ -9,8 +9,12 @@ from simulation.snapshot import Snapshot, Step
 HOLDING = ("ACTIVA", "CONFIRMADA")
 
 
-def at_any_moment(now: Snapshot) -> Iterator[str]:
-    """Those that hold between any two commits, whatever is running."""
+def at_any_moment(now: Snapshot, *, forgetful: bool = False) -> Iterator[str]:
+    """Those that hold between any two commits, whatever is running.
+
+    Args:
+        forgetful: so much time has passed that inventario may have forgotten closed reservations.
+    """
     yield from _stock(now)
     for pedido_id, order in now.orders.items():
         reservation = now.reservations.get(pedido_id)
@@ -19,7 +23,9 @@ def at_any_moment(now: Snapshot) -> Iterator[str]:
             yield f"4: {pedido_id} is COMPLETADO, its reservation {reservation}, same lines: {same_lines}"
         if order.fase == "CANCELADO" and reservation in HOLDING:
             yield f"5: {pedido_id} is CANCELADO ({order.motivo}), its reservation {reservation}"
-        if order.fase == "RESERVADO" and not (reservation in ("ACTIVA", "EXPIRADA") and same_lines):
+        if order.fase == "RESERVADO" and not (
+            (reservation in ("ACTIVA", "EXPIRADA") and same_lines) or (forgetful and reservation is None)
+        ):
             yield f"6: {pedido_id} is RESERVADO, its reservation {reservation}, same lines: {same_lines}"
     for pedido_id, reservation in now.reservations.items():
         fase = now.orders[pedido_id].fase if pedido_id in now.orders else "missing"
@@ -53,7 +59,7 @@ def histories_are_whole(now: Snapshot, histories: dict[str, list[Step]]) -> Iter
         versions = [step.version for step in steps]
         linked = all(step.de == before.a for before, step in pairwise(steps))
         if versions != list(range(1, order.version + 1)) or not linked or steps[-1].a != order.fase:
-            yield f"history of {pedido_id}, {order.fase} version {order.version}: {steps}"
+            yield f"history: {pedido_id}, {order.fase} version {order.version}: {steps}"
 
 
 def _stock(now: Snapshot) -> Iterator[str]:

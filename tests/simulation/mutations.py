@@ -20,30 +20,41 @@ MUTATIONS: dict[str, Mutation] = {
 }
 
 LIKELY: dict[str, int] = {
-    "liberar_deletes_the_row": 0,
-    "no_tombstone": 12,
+    "no_tombstone": 18,
+    "liberar_deletes_the_row": 9,
+    "refusal_not_stored": 11,
     "decided_on_a_stale_read": 0,
     "confirmar_not_idempotent": 0,
-    "repeated_confirmar_refused": 0,
-    "repeated_reservar_holds_again": 0,
-    "refusal_not_stored": 17,
+    "repeated_confirmar_refused": 3,
+    "repeated_reservar_holds_again": 9,
     "some_lines_are_held": 2,
-    "ajuste_ignores_fisico_esperado": 4,
+    "ajuste_ignores_fisico_esperado": 20,
     "movement_key_ignored": 0,
-    "intent_after_the_call": 2,
-    "salida_takes_what_is_reserved": 2,
-    "transition_without_compare": 0,
-    "order_after_its_key": 2,
-    "key_in_its_own_transaction": 3,
-    "lost_cas_answered_201": 0,
+    "salida_takes_what_is_reserved": 3,
+    "nothing_available": 0,
+    "refusals_forgotten_at_once": 8,
+    "old_ids_accepted": 8,
+    "nothing_is_forgotten": 8,
+    "intent_after_the_call": 0,
+    "transition_without_compare": 3,
+    "lease_without_fencing": 45,
+    "key_in_its_own_transaction": 1,
+    "order_after_its_key": 3,
     "answer_not_stored": 0,
+    "lost_cas_answered_201": 1,
+    "verdict_without_transition": 15,
     "silence_taken_for_refusal": 0,
     "expiry_by_the_clock_of_pedidos": 0,
-    "verdict_without_transition": 3,
-    "abandoned_without_liberar": 0,
-    "recovery_gives_up": 0,
-    "cancelled_before_liberar": 17,
-    "cancelar_while_completing": 46,
+    "abandoned_without_liberar": 1,
+    "cancelled_before_liberar": 15,
+    "recovery_gives_up": 1,
+    "cancelar_while_completing": 0,
+    "completar_always_refused": 0,
+    "cancelar_records_nothing": 0,
+    "any_200_confirms": 57,
+    "caps_not_checked": 7,
+    "key_of_any_body": 5,
+    "keys_swept_too_early": 8,
 }
 """A seed that noticed it when this was written: tried first, to save time. A change of the services moves them; then
 the search begins at 0. `python -m simulation --mutations` tells the new ones."""
@@ -59,12 +70,17 @@ def applied(mutation: Mutation) -> Iterator[None]:
 
 
 def first_to_notice(mutation: Mutation, *, from_zero: bool = False) -> Outcome | None:
-    """The run that ends with a violation; None: there is none among so many."""
+    """The run in which it does the harm that it is expected to do; None: there is none among so many."""
     likely = [] if from_zero or mutation.name not in LIKELY else [LIKELY[mutation.name]]
     with applied(mutation):
         for seed in [*likely, *range(LIMIT)]:
             outcome = simulate(seed)
             tidy()
-            if outcome.violations:
+            if any(kind(violation) in mutation.noticed_by for violation in outcome.violations):
                 return outcome
     return None
+
+
+def kind(violation: str) -> str:
+    """The number of an invariant, a status, or a word."""
+    return violation.partition(":")[0]

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from comanda.common.problems import Problem
-from comanda.inventario import service
+from comanda.inventario import almacen, repository, service
 from comanda.inventario.almacen import Almacen
 from comanda.inventario.domain import (
     EstadoReserva,
@@ -19,7 +20,7 @@ from comanda.inventario.domain import (
     TipoMovimiento,
 )
 from comanda.inventario.service import Inventario
-from simulation.mutation import Mutations
+from simulation.mutation import Mutation, Mutations
 
 MUTATIONS = Mutations()
 
@@ -27,7 +28,7 @@ _liberar, _reservar, _mover = Inventario.liberar, Inventario.reservar, Inventari
 _confirmar = Almacen.confirmar
 
 
-@MUTATIONS.of(Inventario, "liberar")
+@MUTATIONS.of(Inventario, "liberar", "5")
 async def no_tombstone(self: Inventario, pedido_id: UUID) -> Reserva:
     """Releasing what is not there leaves nothing behind, so a late reservation is not refused."""
     async with self._database.read() as connection:
@@ -37,14 +38,14 @@ async def no_tombstone(self: Inventario, pedido_id: UUID) -> Reserva:
     return self._provisional(pedido_id, EstadoReserva.LIBERADA)
 
 
-@MUTATIONS.of(Inventario, "liberar")
+@MUTATIONS.of(Inventario, "liberar", "5", "6")
 async def liberar_deletes_the_row(self: Inventario, pedido_id: UUID) -> Reserva:
     reserva = await _liberar(self, pedido_id)
     await _forget(self, pedido_id)
     return reserva
 
 
-@MUTATIONS.of(Inventario, "reservar")
+@MUTATIONS.of(Inventario, "reservar", "5")
 async def refusal_not_stored(self: Inventario, pedido_id: UUID, lineas: tuple[Linea, ...]) -> tuple[Reserva, bool]:
     """A repeated request is decided again, and may succeed after its order was cancelled for want of stock."""
     try:
@@ -54,7 +55,7 @@ async def refusal_not_stored(self: Inventario, pedido_id: UUID, lineas: tuple[Li
         raise
 
 
-@MUTATIONS.of(Inventario, "_decide")
+@MUTATIONS.of(Inventario, "_decide", "1", "2", "3")
 async def decided_on_a_stale_read(
     self: Inventario, provisionales: Sequence[Reserva], productos: Sequence[UUID], engine: Callable[[Almacen], Any]
 ) -> Any:
@@ -73,7 +74,7 @@ async def decided_on_a_stale_read(
     return decision
 
 
-@MUTATIONS.of(Almacen, "confirmar")
+@MUTATIONS.of(Almacen, "confirmar", "2")
 def confirmar_not_idempotent(self: Almacen, pedido_id: UUID) -> Reserva:
     """A second confirmation sells the stock again."""
     reserva = self.reservas[pedido_id]
@@ -94,7 +95,7 @@ def confirmar_not_idempotent(self: Almacen, pedido_id: UUID) -> Reserva:
     return _confirmar(self, pedido_id)
 
 
-@MUTATIONS.of(Almacen, "confirmar")
+@MUTATIONS.of(Almacen, "confirmar", "8")
 def repeated_confirmar_refused(self: Almacen, pedido_id: UUID) -> Reserva:
     """The answer to the first confirmation was lost; the second is told that it came too late."""
     if self.reservas[pedido_id].estado is EstadoReserva.CONFIRMADA:
@@ -102,7 +103,7 @@ def repeated_confirmar_refused(self: Almacen, pedido_id: UUID) -> Reserva:
     return _confirmar(self, pedido_id)
 
 
-@MUTATIONS.of(Almacen, "_repetida")
+@MUTATIONS.of(Almacen, "_repetida", "5")
 def repeated_reservar_holds_again(self: Almacen, reserva: Reserva, lineas: tuple[Linea, ...]) -> Reserva:
     """A reservation that was released comes back to life when its request arrives once more."""
     if reserva.estado is EstadoReserva.LIBERADA and not self.faltantes(lineas):
@@ -112,15 +113,15 @@ def repeated_reservar_holds_again(self: Almacen, reserva: Reserva, lineas: tuple
     return self.reservas[reserva.pedido_id]
 
 
-@MUTATIONS.of(Almacen, "faltantes")
+@MUTATIONS.of(Almacen, "faltantes", "500")
 def some_lines_are_held(self: Almacen, lineas: Iterable[Linea]) -> tuple[Falta, ...]:
-    """Only the first line is checked before all are held."""
+    """Only the first line is checked before all are held. The database's CHECK stops it, and the client gets a 500."""
     first = next(iter(lineas))
     available = self._disponible(first.producto_id)
     return (Falta(first.producto_id, first.cantidad, available),) if first.cantidad > available else ()
 
 
-@MUTATIONS.of(service, "movimiento_con_signo")
+@MUTATIONS.of(service, "movimiento_con_signo", "movement")
 def ajuste_ignores_fisico_esperado(
     existencias: Existencias, tipo: TipoMovimiento, cantidad: int, fisico_esperado: int | None
 ) -> int:
@@ -128,14 +129,14 @@ def ajuste_ignores_fisico_esperado(
     return signs.get(tipo, cantidad - existencias.fisico)
 
 
-@MUTATIONS.of(Inventario, "mover")
+@MUTATIONS.of(Inventario, "mover", "movement")
 async def movement_key_ignored(self: Inventario, *arguments: Any, key: Any, **options: Any) -> Any:
     return await _mover(self, *arguments, key=None, **options)
 
 
-@MUTATIONS.of(Existencias, "mover")
+@MUTATIONS.of(Existencias, "mover", "500")
 def salida_takes_what_is_reserved(self: Existencias, *, fisico: int = 0, reservado: int = 0, ahora: Any) -> Existencias:
-    """Stock is checked against 0 instead of against what is held for orders."""
+    """Stock is checked against 0 instead of against what is held for orders; the database's CHECK stops it."""
     after = replace(
         self,
         fisico=self.fisico + fisico,
@@ -146,6 +147,17 @@ def salida_takes_what_is_reserved(self: Existencias, *, fisico: int = 0, reserva
     if after.fisico < 0 or after.reservado < 0:
         raise ExistenciasInsuficientes([Falta(self.producto_id, max(-fisico, reservado), self.disponible)])
     return after
+
+
+@MUTATIONS.of(Almacen, "faltantes", "refusal")
+def nothing_available(self: Almacen, lineas: Iterable[Linea]) -> tuple[Falta, ...]:
+    """Every order is refused, for want of stock."""
+    return tuple(Falta(linea.producto_id, linea.cantidad, 0) for linea in lineas)
+
+
+MUTATIONS.append(Mutation("refusals_forgotten_at_once", repository, "CLOSED_KEPT", timedelta(0), ("5", "forgotten")))
+MUTATIONS.append(Mutation("old_ids_accepted", almacen, "OLDEST_ID", timedelta(days=999), ("5",)))
+MUTATIONS.append(Mutation("nothing_is_forgotten", repository, "CLOSED_KEPT", timedelta(days=999), ("forgotten",)))
 
 
 async def _forget(self: Inventario, pedido_id: UUID) -> None:

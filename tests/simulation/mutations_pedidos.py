@@ -2,31 +2,42 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common import idempotency
 from comanda.common.conditional import Precondition
-from comanda.common.idempotency import Answer, Key, Keys
+from comanda.common.idempotency import Answer, Key, Keys, Record, _this
 from comanda.common.problems import ServicioNoDisponible
-from comanda.pedidos.clients import InventarioHttp
-from comanda.pedidos.domain import ABANDONADO, EXPIRADO, Cerrada, Fase, Insuficientes, Pedido, Reservada
+from comanda.pedidos.clients import InventarioHttp, _closed
+from comanda.pedidos.domain import (
+    ABANDONADO,
+    EXPIRADO,
+    Cerrada,
+    Confirmada,
+    Fase,
+    Insuficientes,
+    Pedido,
+    Reservada,
+    TransicionInvalida,
+)
 from comanda.pedidos.recovery import NO_VERDICT, Recovery
 from comanda.pedidos.repository import Leased, Repository
 from comanda.pedidos.saga import SAGA, Saga
 from comanda.pedidos.service import Pedidos, Render
-from comanda.pedidos.tables import pedidos
-from simulation.mutation import Mutations
+from simulation.mutation import Mutation, Mutations
 
 MUTATIONS = Mutations()
 
 _completar, _reservar, _move_on = Pedidos.completar, InventarioHttp.reservar, Recovery._move_on
+_guardar, _write, _find = Repository.guardar, Repository._write, Keys.find
 
 
-@MUTATIONS.of(Pedidos, "completar")
+@MUTATIONS.of(Pedidos, "completar", "4")
 async def intent_after_the_call(self: Pedidos, pedido_id: UUID, precondition: Precondition) -> Pedido:
     """inventario is asked to confirm before the intent is committed."""
     pedido = await self.consultar(pedido_id, None)
@@ -36,16 +47,26 @@ async def intent_after_the_call(self: Pedidos, pedido_id: UUID, precondition: Pr
     return await _completar(self, pedido_id, precondition)
 
 
-@MUTATIONS.of(Repository, "_write")
+@MUTATIONS.of(Repository, "guardar", "4", "5", "7", "9", "answer")
 async def transition_without_compare(
+    self: Repository, connection: AsyncConnection, antes: Pedido, despues: Pedido, causa: str, *when: Any
+) -> bool:
+    """Whoever comes last writes what he has made of the order that he read; no phase, no lease stops him."""
+    present = await self.leer(connection, antes.id)
+    assert present is not None
+    last = replace(despues, version=present.version + 1)
+    return await _guardar(self, connection, present, last, causa, when[0])
+
+
+@MUTATIONS.of(Repository, "_write", "fencing")
+async def lease_without_fencing(
     self: Repository, connection: AsyncConnection, seen: Pedido, lease: int | None, **values: Any
 ) -> bool:
-    """Whoever comes last writes what he has made of the order that he read; no version, no lease stops him."""
-    await connection.execute(sa.update(pedidos).where(pedidos.c.id == seen.id), values)
-    return True
+    """A worker that was paused beyond its lease postpones the order, and ends the lease of who has it now."""
+    return await _write(self, connection, seen, None, **values)
 
 
-@MUTATIONS.of(Pedidos, "_record")
+@MUTATIONS.of(Pedidos, "_record", "7")
 async def key_in_its_own_transaction(self: Pedidos, pedido: Pedido, key: Key | None, until: datetime) -> bool:
     """A crash between the two leaves an order that no key knows of."""
     async with self._database.transaction() as connection:
@@ -57,7 +78,7 @@ async def key_in_its_own_transaction(self: Pedidos, pedido: Pedido, key: Key | N
         return not key or await self._keys.claim(connection, key, now=now, resource_id=pedido.id, until=until)
 
 
-@MUTATIONS.of(Pedidos, "_record")
+@MUTATIONS.of(Pedidos, "_record", "7", "8")
 async def order_after_its_key(self: Pedidos, pedido: Pedido, key: Key | None, until: datetime) -> bool:
     """A crash between the two leaves a key that answers nothing for ever."""
     async with self._database.transaction() as connection:
@@ -69,18 +90,18 @@ async def order_after_its_key(self: Pedidos, pedido: Pedido, key: Key | None, un
     return True
 
 
-@MUTATIONS.of(Keys, "settle")
+@MUTATIONS.of(Keys, "settle", "7")
 async def answer_not_stored(self: Keys, connection: AsyncConnection, key: Key, answer: Answer) -> None:
     """A repeated request is answered from the order as it is by then."""
 
 
-@MUTATIONS.of(Pedidos, "_from_row")
+@MUTATIONS.of(Pedidos, "_from_row", "9", "answer")
 async def lost_cas_answered_201(self: Pedidos, pedido: Pedido, key: Key | None, render: Render) -> tuple[Answer, bool]:
     """A request that lost to recovery says that the order stands."""
     return render.placed(pedido), False
 
 
-@MUTATIONS.of(Saga, "advance")
+@MUTATIONS.of(Saga, "advance", "7", "9", "answer")
 async def verdict_without_transition(self: Saga, pedido: Pedido, *, lease: Any = None, also: Any = None) -> Any:
     """The verdict is believed although somebody else has moved the order on."""
     step = SAGA[pedido.fase]
@@ -93,7 +114,7 @@ async def verdict_without_transition(self: Saga, pedido: Pedido, *, lease: Any =
     return despues, veredicto
 
 
-@MUTATIONS.of(InventarioHttp, "reservar")
+@MUTATIONS.of(InventarioHttp, "reservar", "5")
 async def silence_taken_for_refusal(self: InventarioHttp, pedido: Pedido) -> Reservada | Insuficientes | Cerrada:
     try:
         return await _reservar(self, pedido)
@@ -101,14 +122,14 @@ async def silence_taken_for_refusal(self: InventarioHttp, pedido: Pedido) -> Res
         return Cerrada("LIBERADA")
 
 
-@MUTATIONS.of(Recovery, "_ask_about")
+@MUTATIONS.of(Recovery, "_ask_about", "5")
 async def expiry_by_the_clock_of_pedidos(self: Recovery, items: Sequence[Leased]) -> None:
     for item in items:
         pedido = item.pedido.rechazado(EXPIRADO, self._clock.now())
         await self._saga.intend(item.pedido, pedido, EXPIRADO, lease=item.lease)
 
 
-@MUTATIONS.of(Recovery, "_move_on")
+@MUTATIONS.of(Recovery, "_move_on", "5")
 async def abandoned_without_liberar(self: Recovery, item: Leased) -> None:
     if item.pedido.fase is not Fase.SOLICITADO:
         await _move_on(self, item)
@@ -117,7 +138,7 @@ async def abandoned_without_liberar(self: Recovery, item: Leased) -> None:
     await self._saga.intend(item.pedido, pedido, ABANDONADO, lease=item.lease)
 
 
-@MUTATIONS.of(Recovery, "_move_on")
+@MUTATIONS.of(Recovery, "_move_on", "5")
 async def cancelled_before_liberar(self: Recovery, item: Leased) -> None:
     """The order is closed first and its stock given back afterwards, if nothing happens in between."""
     pedido = item.pedido
@@ -129,7 +150,7 @@ async def cancelled_before_liberar(self: Recovery, item: Leased) -> None:
         await self._inventario.liberar(pedido)
 
 
-@MUTATIONS.of(Recovery, "_postpone")
+@MUTATIONS.of(Recovery, "_postpone", "8")
 async def recovery_gives_up(self: Recovery, item: Leased, pedido: Pedido, fault: Exception | None) -> None:
     """An order that could not be moved on is not looked at again before tomorrow."""
     async with self._database.transaction() as connection:
@@ -137,7 +158,43 @@ async def recovery_gives_up(self: Recovery, item: Leased, pedido: Pedido, fault:
         await self._repository.reprogramar(connection, pedido, tomorrow, lease=item.lease, attempts=1)
 
 
-@MUTATIONS.of(Pedido, "cancelar")
+@MUTATIONS.of(Pedido, "cancelar", "4", "8", "9")
 def cancelar_while_completing(self: Pedido, motivo: str, ahora: datetime) -> Pedido:
     desde = {Fase.SOLICITADO, Fase.RESERVADO, Fase.COMPLETANDO}
     return self._pasar(Fase.CANCELANDO, ahora, desde=desde, motivo=motivo)
+
+
+@MUTATIONS.of(Pedidos, "completar", "refusal")
+async def completar_always_refused(self: Pedidos, pedido_id: UUID, precondition: Precondition) -> Pedido:
+    raise TransicionInvalida(await self.consultar(pedido_id, None))
+
+
+@MUTATIONS.of(Pedidos, "cancelar", "intent")
+async def cancelar_records_nothing(
+    self: Pedidos, pedido_id: UUID, cliente_id: str | None, motivo: str, precondition: Precondition
+) -> Pedido:
+    """inventario is said to be away, and nobody will remember what the client wanted."""
+    await self.consultar(pedido_id, cliente_id)
+    raise ServicioNoDisponible("inventario")
+
+
+@MUTATIONS.of(InventarioHttp, "confirmar", "4", "9")
+async def any_200_confirms(self: InventarioHttp, pedido: Pedido) -> Confirmada | Cerrada:
+    """Whatever program answers 200 is taken for inventario."""
+    answer = await self._neighbour.request("POST", f"/reservas/{pedido.id}/confirmar", expected=(200, 409))
+    return Confirmada() if answer.status == 200 else _closed(answer)
+
+
+@MUTATIONS.of(Pedidos, "_check_caps", "caps")
+async def caps_not_checked(self: Pedidos, connection: AsyncConnection, pedido: Pedido) -> None:
+    """A client may have as much open as it likes."""
+
+
+@MUTATIONS.of(Keys, "find", "9")
+async def key_of_any_body(self: Keys, connection: AsyncConnection, key: Key) -> Record | None:
+    """A key that comes with another body replays the answer to the first."""
+    row = (await connection.execute(self._find, _this(key))).mappings().one_or_none()
+    return await _find(self, connection, key if row is None else replace(key, fingerprint=row["fingerprint"]))
+
+
+MUTATIONS.append(Mutation("keys_swept_too_early", idempotency, "KEPT", timedelta(hours=1), ("7", "forgotten")))

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 LONGEST_DELAY_SECONDS = 35.0
 """A copy or a late request arrives after this time at the latest: longer than a reservation lives."""
 
-GARBAGE = (500, 502, 401, 422)
+GARBAGE = (
+    (500, b"<html>"),
+    (502, b"<html>"),
+    (401, b"<html>"),
+    (422, b"<html>"),
+    (200, b"<html>"),
+    (200, b'{"estado": "OK", "elementos": null}'),
+)
+"""What a proxy, or another program at that address, may answer in place of the neighbour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,10 @@ class Network:
         self._cut.clear()
         self.weather = Weather()
 
+    def deliver(self, source: str, service: str, message: Message, after_seconds: float) -> None:
+        """A request that has been under way for long, and whose sender does not wait any more."""
+        self._later(after_seconds, self._arrive, source, self.hosts[service][0], message, None)
+
     async def exchange(self, source: str, service: str, message: Message, timeout: float) -> Reply:
         """One request to some replica of a service, and its answer.
 
@@ -87,6 +99,9 @@ class Network:
         """
         host = self._random.choice(self.hosts[service])
         await here(f"sends to {host.name}", message)
+        garble = self.weather.garble / 2 if CURRENT.get() is not None else 0
+        if self._happens(garble, source, "another answers", message):
+            return Reply(*self._random.choice(GARBAGE))
         answer: asyncio.Future[Reply] = self._loop.create_future()
         timer = self._loop.call_later(timeout, _fail, answer, httpx2.ReadTimeout("no answer in time"))
         self._send(source, host, message, answer)
@@ -99,8 +114,8 @@ class Network:
             timer.cancel()
         if CURRENT.get() is not None:
             await here(f"hears {reply.status} to", message)
-            if self._happens(self.weather.garble, source, "garbled answer", message):
-                return Reply(self._random.choice(GARBAGE), b"<html>")
+            if self._happens(garble, source, "garbled answer", message):
+                return Reply(*self._random.choice(GARBAGE))
         return reply
 
     def _send(self, source: str, host: "Host", message: Message, answer: asyncio.Future[Reply]) -> None:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 CURRENT: ContextVar["Process | None"] = ContextVar("process", default=None)
 
 NEVER = 1 << 60
-_GIVES_BACK = "AsyncConnection.close"
-"""SQLAlchemy's task that returns a connection to the pool. It may end in peace: the connection is lost already."""
 
 YIELD_SECONDS = (0.0, 0.0, 0.0, 0.0004, 0.0015, 0.006)
 """How long a process may be off the processor between two steps; others run meanwhile."""
@@ -123,7 +121,7 @@ class Process:
             connection.lose()
         current = asyncio.current_task()
         for task in list(self._tasks):
-            if task is not current and task.get_coro().__qualname__ != _GIVES_BACK:
+            if task is not current:
                 task.cancel()
 
     def _passes(self, what: str, about: object = "") -> bool:

@@ -4,28 +4,28 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from json import loads
 
-from simulation.history import History, Told, lines_of
-from simulation.snapshot import Movement, Snapshot
+from simulation.history import History, Lines, Told, lines_of
+from simulation.shop import YESTERDAYS_CLIENT
+from simulation.snapshot import FINAL, Movement, Snapshot
 
 UNEXPECTED = (401, 403, 500)
-FINAL = ("COMPLETADO", "CANCELADO")
 
 
-def kept(now: Snapshot, history: History, arrivals: Counter[str]) -> Iterator[str]:
-    """Args: arrivals: how often each request without a key reached a service."""
+def kept(now: Snapshot, history: History, arrivals: Counter[str], *, lives: int) -> Iterator[str]:
+    """Args: arrivals: how often each request without a key reached a service. lives: how often a key may be new."""
     answered = [told for told in history.told if told.reply is not None]
     for told in answered:
         if told.status in UNEXPECTED:
-            yield f"{told.client} got {told.status} for {told.message}: {told.body}"
+            yield f"{told.status}: {told.client} for {told.message}: {told.body}"
         if told.hopeless:
             yield f"8: {told.client} is still told {told.slug} for {told.message} {told.key}"
     placed = [told for told in answered if told.message.path == "/pedidos"]
     yield from _placed_orders_stand(now, placed)
-    yield from _one_answer_for_a_key(placed)
-    yield from _one_order_for_a_key(now, history, arrivals)
+    yield from _one_answer_for_a_key(placed, lives)
+    yield from _one_order_for_a_key(now, history, arrivals, lives)
     yield from _states_are_final(now, answered)
     yield from _reads_do_not_go_back(answered)
-    yield from _movements(now, history, arrivals)
+    yield from _movements(now, history, arrivals, lives)
 
 
 def _placed_orders_stand(now: Snapshot, placed: Iterable[Told]) -> Iterator[str]:
@@ -41,17 +41,17 @@ def _placed_orders_stand(now: Snapshot, placed: Iterable[Told]) -> Iterator[str]
             elif round(float(body["total"]) * 100) != order.total or order.cliente_id != told.client:
                 yield f"9: {body['id']} costs {order.total}, {told.client} was told {body['total']}"
             elif "Idempotent-Replayed" not in told.reply.headers and body["fase"] != "RESERVADO":  # type: ignore[union-attr]
-                yield f"{told.client} was told 201 for {body['id']} in phase {body['fase']}"
+                yield f"answer: {told.client} was told 201 for {body['id']} in phase {body['fase']}"
         elif slug in ("existencias-insuficientes", "pedido-cancelado"):
             if order is None or order.fase != "CANCELADO":
-                yield f"{told.client} was told {slug}, but {body['pedido_id']} is {order}"
+                yield f"answer: {told.client} was told {slug}, but {body['pedido_id']} is {order}"
             elif slug == "existencias-insuficientes" and order.motivo != slug:
-                yield f"{told.client} was told {slug}, but {body['pedido_id']} says {order.motivo}"
+                yield f"answer: {told.client} was told {slug}, but {body['pedido_id']} says {order.motivo}"
 
 
-def _one_answer_for_a_key(placed: Iterable[Told]) -> Iterator[str]:
-    """The definite answers to one key and body: the same status and the same order for ever."""
-    seen: dict[tuple[str, str, bytes], tuple[str, bytes]] = {}
+def _one_answer_for_a_key(placed: Iterable[Told], lives: int) -> Iterator[str]:
+    """The definite answers to one key: about one body, and the same status and the same order for ever."""
+    seen: dict[tuple[str, str], dict[tuple[object, ...], None]] = {}
     for told in placed:
         if told.key is None or not told.definite or told.slug == "clave-idempotencia-reutilizada":
             continue
@@ -59,25 +59,41 @@ def _one_answer_for_a_key(placed: Iterable[Told]) -> Iterator[str]:
         if about is None or told.reply is None:  # refused before anything was recorded
             continue
         body = told.reply.content if told.status == 201 else b""
-        first = seen.setdefault((told.client, told.key, told.message.body or b""), (f"{told.slug} {about}", body))
-        if first != (f"{told.slug} {about}", body):
-            yield f"7: {told.client} {told.key}: first {first}, then {told.slug} {about} {body!r}"
+        seen.setdefault((told.client, told.key), {})[told.message.body, told.slug, about, body] = None
+    for (client, key), answers in seen.items():
+        if len(answers) > lives:
+            yield f"7: {client} {key}: {list(answers)}"
 
 
-def _one_order_for_a_key(now: Snapshot, history: History, arrivals: Counter[str]) -> Iterator[str]:
-    """Orders of one client with the same lines: as many as it has keys for them, or sent requests without one."""
-    allowed: Counter[tuple[str, object]] = Counter()
-    requests = {(told.client, str(told.message), told.key): told for told in history.told if _places(told)}
-    for (client, text, key), told in requests.items():
-        lines = lines_of(loads(told.message.body or b""))
-        allowed[client, lines] += arrivals[f"{client} {text}"] if key is None else 1
-    found = Counter((order.cliente_id, order.lines) for order in now.orders.values())
-    for about, count in (found - allowed).items():
-        yield f"7: {count} orders too many of {about}: {found[about]}"
+def _one_order_for_a_key(now: Snapshot, history: History, arrivals: Counter[str], lives: int) -> Iterator[str]:
+    """Each order comes from a key of its own, or from a request without one that has reached a service.
+
+    A key may have been used for several bodies, of which one alone counts. So for each set of lines that belong
+    together there are at most as many orders as there are sources that could have placed one of them.
+    """
+    sources: dict[tuple[object, ...], tuple[str, set[Lines], int]] = {}
+    for told in history.told:
+        if _places(told):
+            text = str(told.message)
+            source = (told.client, told.key) if told.key else (told.client, None, text)
+            allowed = lives if told.key else arrivals[f"{told.client} {text}"]
+            sources.setdefault(source, (told.client, set(), allowed))[1].add(lines_of(told.body_sent))
+    orders: dict[str, Counter[Lines]] = {}
+    for order in now.orders.values():
+        orders.setdefault(order.cliente_id, Counter())[order.lines] += 1
+    for client, found in orders.items():
+        if client == YESTERDAYS_CLIENT:
+            continue
+        own = [(lines, allowed) for name, lines, allowed in sources.values() if name == client]
+        for together in [*({lines} for lines in found), *(lines for lines, _ in own if len(lines) > 1)]:
+            count = sum(found[lines] for lines in together)
+            most = sum(allowed for lines, allowed in own if not lines.isdisjoint(together))
+            if count > most:
+                yield f"7: {count} orders of {client} with {together}, asked for {most}"
     ids = {told.body["id"]: told for told in history.told if _places(told) and told.status == 201}
     keys = Counter((told.client, told.key) for told in ids.values() if told.key)
     for about, count in keys.items():
-        if count > 1:
+        if count > lives:
             yield f"7: {about} has placed {count} orders"
 
 
@@ -93,11 +109,9 @@ def _states_are_final(now: Snapshot, answered: Iterable[Told]) -> Iterator[str]:
             if order is None or order.fase != body["estado"]:
                 yield f"9: {told.client} saw {body['id']} {body['estado']}, it is {order}"
         if told.status == 200 and path.endswith("/completar") and body["estado"] != "COMPLETADO":
-            yield f"{told.client} got 200 for {path} of an order that is {body['estado']}"
+            yield f"answer: {told.client} got 200 for {path} of an order that is {body['estado']}"
         if told.status == 200 and path.endswith("/cancelar") and body["estado"] != "CANCELADO":
-            yield f"{told.client} got 200 for {path} of an order that is {body['estado']}"
-        if told.slug == "reserva-expirada" and now.orders[path.split("/")[2]].fase != "CANCELADO":
-            yield f"{told.client} was told {path} is too late, but the order is not CANCELADO"
+            yield f"answer: {told.client} got 200 for {path} of an order that is {body['estado']}"
 
 
 def _reads_do_not_go_back(answered: Iterable[Told]) -> Iterator[str]:
@@ -118,7 +132,7 @@ def _reads_do_not_go_back(answered: Iterable[Told]) -> Iterator[str]:
         known.setdefault(path[2], []).append((told.told_at, version))
 
 
-def _movements(now: Snapshot, history: History, arrivals: Counter[str]) -> Iterator[str]:
+def _movements(now: Snapshot, history: History, arrivals: Counter[str], lives: int) -> Iterator[str]:
     """Acknowledged movements stand in the ledger, each once, and an AJUSTE met the figure that it named."""
     applied: dict[str, list[Movement]] = {}
     count: Counter[str] = Counter()
@@ -130,14 +144,14 @@ def _movements(now: Snapshot, history: History, arrivals: Counter[str]) -> Itera
             before = count[movement.producto_id]
             expected = {"ENTRADA": sent["cantidad"], "SALIDA": -sent["cantidad"], "AJUSTE": sent["cantidad"] - before}
             if movement.cantidad != expected[movement.tipo]:
-                yield f"{movement} applied to {before}, asked for {sent}"
+                yield f"movement: {movement} applied to {before}, asked for {sent}"
             if movement.tipo == "AJUSTE" and sent["fisico_esperado"] != before:
-                yield f"{movement} applied to {before}, expected {sent['fisico_esperado']}"
+                yield f"movement: {movement} applied to {before}, expected {sent['fisico_esperado']}"
         count[movement.producto_id] += movement.cantidad
     for motivo, told in asked.items():
         times = len(applied.get(motivo, ()))
-        if times > (1 if told.key else arrivals[f"{told.client} {told.message}"]):
-            yield f"movement {motivo} was applied {times} times"
+        if times > (lives if told.key else arrivals[f"{told.client} {told.message}"]):
+            yield f"movement: {motivo} was applied {times} times"
     for told in history.told:
         if told.status == 201 and told.message.path.endswith("/movimientos"):
             ids = [movement.id for movement in applied.get(told.body["motivo"], ())]

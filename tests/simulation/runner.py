@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from simulation.accelerate import accelerate, tidy
-from simulation.mutations import LIMIT, MUTATIONS, first_to_notice
+from simulation.mutations import LIMIT, MUTATIONS, first_to_notice, kind
 from simulation.sqlite import scratch
 from simulation.world import Outcome, simulate
 
@@ -131,7 +131,10 @@ def hunt(jobs: int) -> bool:
 
 def _search(name: str) -> int | None:
     outcome = first_to_notice(MUTATIONS[name], from_zero=True)
-    how = f"seed {outcome.seed:>3}  {outcome.violations[0][:150]}" if outcome else f"NOT NOTICED in {LIMIT} seeds"
+    how = f"NOT NOTICED in {LIMIT} seeds"
+    if outcome:
+        harm = next(text for text in outcome.violations if kind(text) in MUTATIONS[name].noticed_by)
+        how = f"seed {outcome.seed:>3}  {harm[:150]}"
     _say(f"{name:<31} {how}\n")
     return outcome and outcome.seed
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from simulation.history import Lines, lines_of
 
+FINAL = ("COMPLETADO", "CANCELADO")
+
 
 class Order(NamedTuple):
     cliente_id: str
@@ -52,19 +54,21 @@ class Snapshot:
         for pedido_id, producto_id, cantidad in inventario.execute(
             "SELECT pedido_id, producto_id, cantidad FROM reserva_lineas ORDER BY pedido_id, producto_id"
         ):
-            lines.setdefault(_id(pedido_id), []).append((_id(producto_id), cantidad))
+            lines.setdefault(dashed(pedido_id), []).append((dashed(producto_id), cantidad))
         return cls(
             orders=dict(
                 map(_order, pedidos.execute("SELECT id, cliente_id, fase, version, motivo, lineas FROM pedidos"))
             ),
             stock={
-                _id(row[0]): Stock(*row[1:])
+                dashed(row[0]): Stock(*row[1:])
                 for row in inventario.execute("SELECT producto_id, fisico, reservado FROM existencias")
             },
-            reservations={_id(row[0]): row[1] for row in inventario.execute("SELECT pedido_id, estado FROM reservas")},
+            reservations={
+                dashed(row[0]): row[1] for row in inventario.execute("SELECT pedido_id, estado FROM reservas")
+            },
             reserved_lines={pedido_id: tuple(sorted(some)) for pedido_id, some in lines.items()},
             ledger=[
-                Movement(_id(row[0]), _id(row[1]), *row[2:5], row[5] and _id(row[5]))
+                Movement(dashed(row[0]), dashed(row[1]), *row[2:5], row[5] and dashed(row[5]))
                 for row in inventario.execute(
                     "SELECT id, producto_id, tipo, cantidad, motivo, pedido_id FROM movimientos ORDER BY rowid"
                 )
@@ -75,7 +79,7 @@ class Snapshot:
 def histories(pedidos: sqlite3.Connection) -> dict[str, list[Step]]:
     found: dict[str, list[Step]] = {}
     for row in pedidos.execute("SELECT pedido_id, version, de, a FROM historial ORDER BY pedido_id, version"):
-        found.setdefault(_id(row[0]), []).append(Step(*row[1:]))
+        found.setdefault(dashed(row[0]), []).append(Step(*row[1:]))
     return found
 
 
@@ -93,8 +97,9 @@ def waiting(pedidos: sqlite3.Connection) -> int:
 def _order(row: tuple[Any, ...]) -> tuple[str, Order]:
     lineas = loads(row[5])
     total = sum(linea["precio_centimos"] * linea["cantidad"] for linea in lineas)
-    return _id(row[0]), Order(row[1], row[2], row[3], row[4], lines_of({"lineas": lineas}), total)
+    return dashed(row[0]), Order(row[1], row[2], row[3], row[4], lines_of({"lineas": lineas}), total)
 
 
-def _id(text: str) -> str:
+def dashed(text: str) -> str:
+    """An id as the wire has it, from what SQLite keeps of it."""
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -51,6 +51,7 @@ class SimulatedConnection(sqlite3.Connection):
 
     process: Process
     on_commit: Callable[[], None]
+    _changes_before = 0
 
     def cursor(self, factory: Any = SimulatedCursor) -> Any:
         if not self.process.alive:
@@ -61,7 +62,9 @@ class SimulatedConnection(sqlite3.Connection):
         self.process.database_step("COMMIT")
         self._may_break("before")
         super().commit()
-        self.on_commit()
+        if self.total_changes != self._changes_before:  # most commits of the loops have found nothing to do
+            self._changes_before = self.total_changes
+            self.on_commit()
         self._may_break("after")
         self.process.database_step("committed")
 

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import NoReturn
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from simulation import invariants, promises, snapshot
+from simulation.caps import Caps
 from simulation.clients import Client
 from simulation.clock import SimulatedClock
 from simulation.faults import Chaos
@@ -21,13 +23,19 @@ from simulation.hosts import Host
 from simulation.loop import VirtualLoop, run
 from simulation.network import LONGEST_DELAY_SECONDS, Network
 from simulation.process import adopting
-from simulation.programs import QUIET_SECONDS, Files, Loader, template
+from simulation.programs import Files, Loader, quiet_seconds, template
+from simulation.refusals import Referee
+from simulation.shop import Shop
 from simulation.snapshot import Snapshot
 from simulation.sqlite import open_file, scratch
 from simulation.trace import Trace
+from simulation.witness import Witness
 
 LEAST_OPERATIONS = 200
 LEAST_FAULTS = 10
+LATE_REQUEST_SECONDS = 5.0
+KEYS_KEPT_AT_LEAST = timedelta(hours=47)
+"""After less than this no key may be forgotten: clocks are not far apart, and 48 hours is when they are swept."""
 CLIENTS = 6
 PRODUCTS = [UUID(int=0x7 << 76 | 0b10 << 62 | number) for number in range(1, 7)]
 UNCOUNTED, INACTIVE, UNKNOWN = PRODUCTS[3:]
@@ -43,6 +51,8 @@ class Outcome:
     operations: int
     orders: Counter[str]
     """By phase, at the end."""
+    placed: int
+    """How many orders clients were told 201 for."""
     violations: list[str] = field(default_factory=list)
 
 
@@ -56,8 +66,8 @@ def simulate(seed: int, *, keep_trace: bool = False) -> Outcome:
             run(world.live(), loop)
     finally:
         world.close()
-    orders = Counter(order.fase for order in world.last.orders.values())
-    return Outcome(seed, world.trace, loop.time(), world.history.operations, orders, list(world.violations))
+    history, orders = world.history, Counter(order.fase for order in world.last.orders.values())
+    return Outcome(seed, world.trace, loop.time(), history.operations, orders, history.placed, list(world.violations))
 
 
 @contextmanager
@@ -65,7 +75,7 @@ def _logs_to(world: "World") -> Iterator[None]:
     """Logs are dropped, the trace says more; but nothing that happens here is an error to a service."""
 
     def report(logger: object, method: str, event: dict[str, object]) -> NoReturn:
-        world.found([f"logged as {method}: {event}"])
+        world.found([f"log: {method}: {event}"])
         raise structlog.DropEvent
 
     before = structlog.get_config()
@@ -86,9 +96,12 @@ class World:
         self._loop = loop
         self._random = self._dice("world")
         loop.set_exception_handler(self._stray_error)
+        self._shop = Shop.draw(self._random, PRODUCTS[:3])
+        self._caps = Caps.draw(self._random)
         self._open_files()
         self._network = Network(loop, self._dice("network"), trace)
-        loader = Loader(self._files, self._network, self._prices, frozenset([INACTIVE]))
+        inactive = frozenset([INACTIVE])
+        loader = Loader(self._files, self._network, self._prices, inactive, self._caps, self._found_one)
         counts = {"productos": 1, "inventario": self._random.choice((1, 2)), "pedidos": self._random.choice((2, 3))}
         self._hosts = [
             self._host(f"{service}-{number}", getattr(loader, service))
@@ -97,7 +110,9 @@ class World:
         ]
         for host in self._hosts:
             self._network.hosts.setdefault(host.name.partition("-")[0], []).append(host)
-        self._clients = [self._client(f"cliente-{number}") for number in range(1, CLIENTS + 1)]
+        names = [f"cliente-{number}" for number in range(1, CLIENTS + 1)]
+        self._clients = [self._client(name) for name in names]
+        self._chaos = Chaos(self._dice("chaos"), self._network, trace, self._hosts, names)
 
     async def live(self) -> None:
         try:
@@ -107,13 +122,13 @@ class World:
                 host.retire()
 
     async def _live(self) -> None:
-        names = [client.name for client in self._clients]
-        chaos = Chaos(self._dice("chaos"), self._network, self.trace, self._hosts, names)
-        chaos.prepare()
+        self._chaos.prepare()
         for host in self._hosts:
             host.start()
+        for message in self._shop.late_requests():
+            self._network.deliver("pedidos-1", "inventario", message, LATE_REQUEST_SECONDS)
         over: asyncio.Future[None] = self._loop.create_future()
-        reign = self._loop.create_task(chaos.reign(over, LEAST_FAULTS))
+        reign = self._loop.create_task(self._chaos.reign(over, LEAST_FAULTS))
         watch = self._loop.create_task(self._watch())
         each, hurry = -(-LEAST_OPERATIONS // CLIENTS), self._random.choice((0.1, 0.3, 0.7))
         await asyncio.gather(*(client.shop(each, hurry) for client in self._clients))
@@ -133,36 +148,46 @@ class World:
                 self.violations[violation] = None
                 self.trace.add("referee", "VIOLATION", violation)
 
+    def _found_one(self, violation: str) -> None:
+        self.found([violation])
+
     @property
     def last(self) -> Snapshot:
         return self._last
 
     async def _come_to_rest(self) -> None:
-        """Faults stop, everything is up, and messages that are still under way arrive."""
+        """Faults stop, everything is up, messages that are still under way arrive; then the promised time runs."""
         self.trace.add("world", "calm")
         self._network.heal()
         for host in self._hosts:
             host.recover()
-        deadline = self._loop.time() + QUIET_SECONDS + LONGEST_DELAY_SECONDS
-        while self._moves() and self._loop.time() < deadline:  # noqa: ASYNC110  # virtual
-            await asyncio.sleep(0.5)
+        await self._wait(lambda: self._network.in_flight, LONGEST_DELAY_SECONDS)
+        await self._wait(lambda: snapshot.moving(self._pedidos), self._quiet_seconds)
 
-    def _moves(self) -> bool:
-        return bool(snapshot.moving(self._pedidos) or self._network.in_flight)
+    async def _wait(self, goes_on: Callable[[], int], at_most_seconds: float) -> None:
+        deadline = self._loop.time() + at_most_seconds
+        while goes_on() and self._loop.time() < deadline:  # noqa: ASYNC110  # virtual
+            await asyncio.sleep(0.5)
 
     async def _reckon(self) -> None:
         self.trace.add("world", "reckoning")
+        self.found(invariants.when_quiet(self._look()))
         for client in self._clients:
             await client.ask_again()
         now = self._look()
         self.found(invariants.when_quiet(now))
         self.found(invariants.histories_are_whole(now, snapshot.histories(self._pedidos)))
-        self.found(promises.kept(now, self.history, self._network.arrivals))
-        if self._random.random() < 0.12:
-            deadline = self._loop.time() + QUIET_SECONDS
-            while snapshot.waiting(self._pedidos) and self._loop.time() < deadline:  # noqa: ASYNC110  # virtual
-                await asyncio.sleep(0.5)
+        lives = 2 if self._chaos.passed >= KEYS_KEPT_AT_LEAST else 1
+        self.found(promises.kept(now, self.history, self._network.arrivals, lives=lives))
+        self.found(Referee(now, self.history, self._witness, self._caps).check())
+        if self._random.random() < 0.12 or self._shop.abandoned:
+            await self._wait(lambda: snapshot.waiting(self._pedidos), self._quiet_seconds)
             self.found(invariants.when_all_is_over(self._look()))
+            self.found(self._shop.cleared(self._last, self._pedidos, self._chaos.passed))
+
+    @property
+    def _quiet_seconds(self) -> float:
+        return quiet_seconds(self._chaos.clocks_apart_seconds)
 
     async def _watch(self) -> None:
         """Compares the two databases every now and then; between two commits they always agree."""
@@ -172,7 +197,8 @@ class World:
 
     def _look(self) -> Snapshot:
         self._last = Snapshot.read(self._pedidos, self._inventario)
-        self.found(invariants.at_any_moment(self._last))
+        self.found(invariants.at_any_moment(self._last, forgetful=bool(self._chaos.passed)))
+        self.found(self._caps.kept(self._last))
         return self._last
 
     def _open_files(self) -> None:
@@ -183,23 +209,11 @@ class World:
                 path.with_name(path.name + leftover).unlink(missing_ok=True)
             template(package).copy(path)
         self._pedidos, self._inventario = open_file(self._files.pedidos), open_file(self._files.inventario)
-        for producto in PRODUCTS[:3]:
-            amount = self._random.choice((5, 60, 150, 400))
-            self._inventario.execute(
-                "INSERT INTO existencias VALUES (?, ?, 0, 1, '2026-01-01 00:00:00.000000')", (producto.hex, amount)
-            )
-            self._inventario.execute(
-                "INSERT INTO movimientos VALUES (?, ?, 'ENTRADA', ?, NULL, NULL, '2026-01-01 00:00:00.000000')",
-                (producto.hex, producto.hex, amount),
-            )
+        self._shop.open(self._pedidos, self._inventario)
+        self._witness = Witness(self._loop.time, self._pedidos, self._inventario, self.found)
 
     def _committed(self, package: str) -> None:
-        """Invariant 1, at each commit."""
-        if package == "comanda.inventario":
-            wrong = self._inventario.execute(
-                "SELECT producto_id, fisico, reservado FROM existencias WHERE reservado < 0 OR reservado > fisico"
-            ).fetchall()
-            self.found(f"1: {row}" for row in wrong)
+        self._witness.committed(package)
 
     def _prices(self) -> dict[UUID, int]:
         """They rise every ten seconds: an order keeps the price at which it was placed."""
@@ -207,7 +221,7 @@ class World:
 
     def _host(self, name: str, load: object) -> Host:
         clock = SimulatedClock(self._loop, self._dice(f"{name} ids"), 0.0)
-        return Host(name, clock, self._dice(name), self.trace, load=load, bug=lambda text: self.found([text]))  # type: ignore[arg-type]
+        return Host(name, clock, self._dice(name), self.trace, load=load, bug=self._found_one)  # type: ignore[arg-type]
 
     def _client(self, name: str) -> Client:
         return Client(name, self._dice(name), self._network, self.history, self.trace, PRODUCTS)
