@@ -5,28 +5,41 @@ from postponing the order, and from ending the lease of the worker that has it n
 """
 
 import sqlite3
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.pedidos.domain import Pedido
-from comanda.pedidos.repository import Repository
+from comanda.pedidos.repository import Repository, Transition
 
 
 def watch(repository: Repository, found: Callable[[str], None]) -> None:
     """Reports each change that is made under another lease than the row's."""
-    write = repository._write
+    mover, reprogramar = repository.mover, repository.reprogramar
 
-    async def watched(connection: AsyncConnection, seen: Pedido, lease: int | None, **values: Any) -> bool:
-        written = await write(connection, seen, lease, **values)
-        if written and lease is not None:
-            present = await _lease_of(connection, seen)
-            if present != lease:
-                found(f"fencing: {seen.id} in {seen.fase} was changed under lease {lease}, it had {present}: {values}")
+    async def check(connection: AsyncConnection, pedido: Pedido, lease: int | None) -> None:
+        if lease is not None and (present := await _lease_of(connection, pedido)) != lease:
+            found(f"fencing: {pedido.id} in {pedido.fase} was changed under lease {lease}, it had {present}")
+
+    async def watched_mover(connection: AsyncConnection, transitions: Sequence[Transition]) -> list[bool]:
+        outcomes = await mover(connection, transitions)
+        for transition, written in zip(transitions, outcomes, strict=True):
+            if written:
+                await check(connection, transition.antes, transition.lease)
+        return outcomes
+
+    async def watched_reprogramar(
+        connection: AsyncConnection, pedido: Pedido, when: datetime, *, lease: int | None = None, attempts: int = 0
+    ) -> bool:
+        written = await reprogramar(connection, pedido, when, lease=lease, attempts=attempts)
+        if written:
+            await check(connection, pedido, lease)
         return written
 
-    repository._write = watched  # type: ignore[method-assign]
+    repository.mover = watched_mover  # type: ignore[method-assign]
+    repository.reprogramar = watched_reprogramar  # type: ignore[method-assign]
 
 
 async def _lease_of(connection: AsyncConnection, pedido: Pedido) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+from simulation import mutations_batch as batch
 from simulation import mutations_inventario as inventario
 from simulation import mutations_pedidos as pedidos
 from simulation.accelerate import tidy
@@ -16,44 +17,48 @@ from simulation.mutation import Mutation
 from simulation.world import Outcome, simulate
 
 MUTATIONS: dict[str, Mutation] = {
-    mutation.name: mutation for module in (inventario, pedidos) for mutation in module.MUTATIONS
+    mutation.name: mutation for module in (batch, inventario, pedidos) for mutation in module.MUTATIONS
 }
 
 LIKELY: dict[str, int] = {
-    "no_tombstone": 18,
-    "liberar_deletes_the_row": 9,
-    "refusal_not_stored": 11,
+    "refusal_fails_its_neighbours": 28,
+    "answers_crossed": 0,
+    "no_tombstone": 14,
+    "liberar_deletes_the_row": 20,
+    "refusal_not_stored": 47,
     "decided_on_a_stale_read": 0,
+    "each_decided_on_the_first_state": 0,
     "confirmar_not_idempotent": 0,
-    "repeated_confirmar_refused": 3,
-    "repeated_reservar_holds_again": 9,
+    "repeated_confirmar_refused": 0,
+    "repeated_reservar_holds_again": 0,
     "some_lines_are_held": 2,
-    "ajuste_ignores_fisico_esperado": 20,
+    "ajuste_ignores_fisico_esperado": 3,
     "movement_key_ignored": 0,
     "salida_takes_what_is_reserved": 3,
     "nothing_available": 0,
-    "refusals_forgotten_at_once": 8,
-    "old_ids_accepted": 8,
+    "refusals_forgotten_at_once": 4,
+    "old_ids_accepted": 46,
     "nothing_is_forgotten": 8,
-    "intent_after_the_call": 0,
-    "transition_without_compare": 3,
-    "lease_without_fencing": 45,
-    "key_in_its_own_transaction": 1,
-    "order_after_its_key": 3,
+    "intent_after_the_call": 3,
+    "transition_without_compare": 15,
+    "lease_without_fencing": 15,
+    "key_in_its_own_transaction": 0,
+    "order_after_its_key": 0,
+    "key_claimed_twice_in_a_batch": 211,
     "answer_not_stored": 0,
-    "lost_cas_answered_201": 1,
-    "verdict_without_transition": 15,
+    "lost_cas_answered_201": 0,
+    "verdict_without_transition": 6,
     "silence_taken_for_refusal": 0,
     "expiry_by_the_clock_of_pedidos": 0,
-    "abandoned_without_liberar": 1,
+    "abandoned_without_liberar": 0,
     "cancelled_before_liberar": 15,
-    "recovery_gives_up": 1,
-    "cancelar_while_completing": 0,
+    "recovery_gives_up": 0,
+    "cancelar_while_completing": 2,
     "completar_always_refused": 0,
     "cancelar_records_nothing": 0,
-    "any_200_confirms": 57,
+    "any_200_confirms": 77,
     "caps_not_checked": 7,
-    "key_of_any_body": 5,
+    "key_of_any_body": 0,
     "keys_swept_too_early": 8,
 }
 """A seed that noticed it when this was written: tried first, to save time. A change of the services moves them; then

@@ -1,6 +1,6 @@
 """Deliberate faults in inventario."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,13 +19,13 @@ from comanda.inventario.domain import (
     ReservaCerrada,
     TipoMovimiento,
 )
-from comanda.inventario.service import Inventario
+from comanda.inventario.service import Inventario, Question
 from simulation.mutation import Mutation, Mutations
 
 MUTATIONS = Mutations()
 
 _liberar, _reservar, _mover = Inventario.liberar, Inventario.reservar, Inventario.mover
-_confirmar = Almacen.confirmar
+_confirmar, _decide = Almacen.confirmar, Inventario._decide
 
 
 @MUTATIONS.of(Inventario, "liberar", "5")
@@ -56,22 +56,38 @@ async def refusal_not_stored(self: Inventario, pedido_id: UUID, lineas: tuple[Li
 
 
 @MUTATIONS.of(Inventario, "_decide", "1", "2", "3")
-async def decided_on_a_stale_read(
-    self: Inventario, provisionales: Sequence[Reserva], productos: Sequence[UUID], engine: Callable[[Almacen], Any]
-) -> Any:
+async def decided_on_a_stale_read(self: Inventario, questions: Sequence[Question]) -> list[Any]:
     """What is there is read in one transaction and written in the next."""
     async with self._database.transaction() as connection:
+        provisionales = {question.provisional.pedido_id: question.provisional for question in reversed(questions)}
+        productos = {producto_id for question in questions for producto_id in question.productos}
         almacen = await self._repository.abrir(connection, provisionales, productos, self._clock)
-    refusal, decision = None, None
-    try:
-        decision = engine(almacen)
-    except Problem as problem:
-        refusal = problem
+    outcomes = [_outcome(question, almacen) for question in questions]
     async with self._database.transaction() as connection:
         await self._repository.guardar(connection, almacen)
-    if refusal is not None:
-        raise refusal
-    return decision
+    return outcomes
+
+
+@MUTATIONS.of(Inventario, "_decide", "1", "2", "3")
+async def each_decided_on_the_first_state(self: Inventario, questions: Sequence[Question]) -> list[Any]:
+    """Of a batch each is decided as if the others were not there."""
+
+    def alone(question: Question) -> Question:
+        def engine(almacen: Almacen) -> Any:
+            before = {producto_id: almacen._antes[0][producto_id] for producto_id in almacen.existencias}
+            almacen.existencias.update(before)
+            return question.engine(almacen)
+
+        return replace(question, engine=engine)
+
+    return await _decide(self, [alone(question) for question in questions])
+
+
+def _outcome(question: Question, almacen: Almacen) -> Any:
+    try:
+        return question.engine(almacen)
+    except Problem as refusal:
+        return refusal
 
 
 @MUTATIONS.of(Almacen, "confirmar", "2")

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common import idempotency
 from comanda.common.conditional import Precondition
-from comanda.common.idempotency import Answer, Key, Keys, Record, _this
-from comanda.common.problems import ServicioNoDisponible
+from comanda.common.idempotency import Answer, Claim, Key, Keys, Record, _this
+from comanda.common.problems import Problem, ServicioNoDisponible
+from comanda.pedidos.altas import Alta, Altas
 from comanda.pedidos.clients import InventarioHttp, _closed
 from comanda.pedidos.domain import (
     ABANDONADO,
@@ -26,15 +27,16 @@ from comanda.pedidos.domain import (
     TransicionInvalida,
 )
 from comanda.pedidos.recovery import NO_VERDICT, Recovery
-from comanda.pedidos.repository import Leased, Repository
-from comanda.pedidos.saga import SAGA, Saga
+from comanda.pedidos.repository import Leased, Repository, Transition
+from comanda.pedidos.saga import Saga
 from comanda.pedidos.service import Pedidos, Render
 from simulation.mutation import Mutation, Mutations
 
 MUTATIONS = Mutations()
 
 _completar, _reservar, _move_on = Pedidos.completar, InventarioHttp.reservar, Recovery._move_on
-_guardar, _write, _find = Repository.guardar, Repository._write, Keys.find
+_mover, _reprogramar, _move = Repository.mover, Repository.reprogramar, Saga._move
+_find, _claim_all = Keys.find, Keys.claim_all
 
 
 @MUTATIONS.of(Pedidos, "completar", "4")
@@ -47,51 +49,73 @@ async def intent_after_the_call(self: Pedidos, pedido_id: UUID, precondition: Pr
     return await _completar(self, pedido_id, precondition)
 
 
-@MUTATIONS.of(Repository, "guardar", "4", "5", "7", "9", "answer")
+@MUTATIONS.of(Repository, "mover", "4", "5", "7", "9", "answer")
 async def transition_without_compare(
-    self: Repository, connection: AsyncConnection, antes: Pedido, despues: Pedido, causa: str, *when: Any
-) -> bool:
+    self: Repository, connection: AsyncConnection, transitions: Sequence[Transition]
+) -> list[bool]:
     """Whoever comes last writes what he has made of the order that he read; no phase, no lease stops him."""
-    present = await self.leer(connection, antes.id)
-    assert present is not None
-    last = replace(despues, version=present.version + 1)
-    return await _guardar(self, connection, present, last, causa, when[0])
+    outcomes: list[bool] = []
+    for transition in transitions:
+        present = await self.leer(connection, transition.antes.id)
+        assert present is not None
+        last = replace(transition.despues, version=present.version + 1)
+        outcomes += await _mover(self, connection, [replace(transition, antes=present, despues=last, lease=None)])
+    return outcomes
 
 
-@MUTATIONS.of(Repository, "_write", "fencing")
+@MUTATIONS.of(Repository, "reprogramar", "fencing")
 async def lease_without_fencing(
-    self: Repository, connection: AsyncConnection, seen: Pedido, lease: int | None, **values: Any
+    self: Repository, connection: AsyncConnection, pedido: Pedido, when: datetime, *, attempts: int = 0, **_: Any
 ) -> bool:
     """A worker that was paused beyond its lease postpones the order, and ends the lease of who has it now."""
-    return await _write(self, connection, seen, None, **values)
+    return await _reprogramar(self, connection, pedido, when, attempts=attempts)
 
 
-@MUTATIONS.of(Pedidos, "_record", "7")
-async def key_in_its_own_transaction(self: Pedidos, pedido: Pedido, key: Key | None, until: datetime) -> bool:
+@MUTATIONS.of(Altas, "_record", "7")
+async def key_in_its_own_transaction(self: Altas, altas: Sequence[Alta]) -> list[bool]:
     """A crash between the two leaves an order that no key knows of."""
-    async with self._database.transaction() as connection:
-        if key and await self._keys.find(connection, key):
-            return False
-        await self._repository.insertar(connection, pedido, "pedido recibido", self._saga.next_attempt_at(pedido))
-    async with self._database.transaction() as connection:
-        now = self._clock.now()
-        return not key or await self._keys.claim(connection, key, now=now, resource_id=pedido.id, until=until)
+    outcomes = []
+    for alta in altas:
+        async with self._database.transaction() as connection:
+            if alta.key and await self._keys.find(connection, alta.key):
+                outcomes.append(False)
+                continue
+            await self._repository.insertar(connection, [(alta.pedido, self._saga.next_attempt_at(alta.pedido))])
+        outcomes.append(await _claimed(self, alta))
+    return outcomes
 
 
-@MUTATIONS.of(Pedidos, "_record", "7", "8")
-async def order_after_its_key(self: Pedidos, pedido: Pedido, key: Key | None, until: datetime) -> bool:
+@MUTATIONS.of(Altas, "_record", "7", "8")
+async def order_after_its_key(self: Altas, altas: Sequence[Alta]) -> list[bool]:
     """A crash between the two leaves a key that answers nothing for ever."""
-    async with self._database.transaction() as connection:
-        now = self._clock.now()
-        if key and not await self._keys.claim(connection, key, now=now, resource_id=pedido.id, until=until):
-            return False
-    async with self._database.transaction() as connection:
-        await self._repository.insertar(connection, pedido, "pedido recibido", self._saga.next_attempt_at(pedido))
-    return True
+    outcomes = []
+    for alta in altas:
+        outcomes.append(await _claimed(self, alta))
+        if outcomes[-1]:
+            async with self._database.transaction() as connection:
+                await self._repository.insertar(connection, [(alta.pedido, self._saga.next_attempt_at(alta.pedido))])
+    return outcomes
 
 
-@MUTATIONS.of(Keys, "settle", "7")
-async def answer_not_stored(self: Keys, connection: AsyncConnection, key: Key, answer: Answer) -> None:
+async def _claimed(altas: Altas, alta: Alta) -> bool:
+    if alta.key is None:
+        return True
+    async with altas._database.transaction() as connection:
+        now = altas._clock.now()
+        return await altas._keys.claim(connection, alta.key, now=now, resource_id=alta.pedido.id, until=alta.until)
+
+
+@MUTATIONS.of(Keys, "claim_all", "7")
+async def key_claimed_twice_in_a_batch(
+    self: Keys, connection: AsyncConnection, claims: Sequence[Claim], *, now: datetime
+) -> list[Key]:
+    """Two requests with one new key in one batch both count as the first."""
+    stored = {key.place for key in await _claim_all(self, connection, claims, now=now)}
+    return [claim.key for claim in claims if claim.key.place in stored]
+
+
+@MUTATIONS.of(Keys, "settle_all", "7")
+async def answer_not_stored(self: Keys, connection: AsyncConnection, answers: Sequence[tuple[Key, Answer]]) -> None:
     """A repeated request is answered from the order as it is by then."""
 
 
@@ -101,17 +125,11 @@ async def lost_cas_answered_201(self: Pedidos, pedido: Pedido, key: Key | None, 
     return render.placed(pedido), False
 
 
-@MUTATIONS.of(Saga, "advance", "7", "9", "answer")
-async def verdict_without_transition(self: Saga, pedido: Pedido, *, lease: Any = None, also: Any = None) -> Any:
+@MUTATIONS.of(Saga, "_move", "7", "9", "answer")
+async def verdict_without_transition(self: Saga, *move: Any) -> bool:
     """The verdict is believed although somebody else has moved the order on."""
-    step = SAGA[pedido.fase]
-    veredicto = await step.call(self._inventario, pedido)
-    despues, causa = step.becomes(pedido, veredicto, self._clock.now())
-    async with self._database.transaction() as connection:
-        when = self.next_attempt_at(despues)
-        if await self._repository.guardar(connection, pedido, despues, causa, when, lease) and also is not None:
-            await also(connection, despues, veredicto)
-    return despues, veredicto
+    await _move(self, *move)
+    return True
 
 
 @MUTATIONS.of(InventarioHttp, "reservar", "5")
@@ -185,9 +203,10 @@ async def any_200_confirms(self: InventarioHttp, pedido: Pedido) -> Confirmada |
     return Confirmada() if answer.status == 200 else _closed(answer)
 
 
-@MUTATIONS.of(Pedidos, "_check_caps", "caps")
-async def caps_not_checked(self: Pedidos, connection: AsyncConnection, pedido: Pedido) -> None:
+@MUTATIONS.of(Altas, "_over_the_caps", "caps")
+async def caps_not_checked(self: Altas, connection: AsyncConnection, pedidos: Sequence[Pedido]) -> dict[UUID, Problem]:
     """A client may have as much open as it likes."""
+    return {}
 
 
 @MUTATIONS.of(Keys, "find", "9")

@@ -132,6 +132,7 @@ class Servicio:
             self.clock,
             reserva_ttl_seconds=TTL.total_seconds(),
             sweep_seconds=1,
+            group_commit=200,
         )
         for producto, cantidad in EXISTENTES.items():
             self._run(self._inventario.crear(producto, cantidad))

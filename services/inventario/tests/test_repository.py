@@ -63,7 +63,7 @@ class TestGuardar:
         async with database.transaction() as connection:
             await repository.insertar_existencias(connection, Existencias(cafe, 10, 4, 1, clock.now()))
             provisional = Reserva(pedido, EstadoReserva.ACTIVA, (), clock.now(), (), clock.now(), clock.now())
-            almacen = await repository.abrir(connection, [provisional], [cafe, te], clock)
+            almacen = await repository.abrir(connection, {provisional.pedido_id: provisional}, [cafe, te], clock)
             with pytest.raises(Exception, match="No hay existencias"):
                 almacen.reservar(pedido, (Linea(cafe, 7), Linea(te, 1)), clock.now())
             await repository.guardar(connection, almacen)
@@ -101,9 +101,9 @@ class TestAbrir:
                 await Repository(database).olvidar(other, [pedido])
 
         async with database.transaction() as connection:
-            await Repository(database).abrir(connection, [tombstone], [], clock)
+            await Repository(database).abrir(connection, {tombstone.pedido_id: tombstone}, [], clock)
         async with database.transaction() as connection:
-            almacen = await Olvidadiza(database, forget).abrir(connection, [tombstone], [], clock)
+            almacen = await Olvidadiza(database, forget).abrir(connection, {tombstone.pedido_id: tombstone}, [], clock)
             assert almacen.nuevas == {pedido}
         async with database.read() as connection:
             assert await Repository(database).leer_reservas(connection, [pedido]) == {pedido: tombstone}

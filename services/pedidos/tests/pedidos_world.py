@@ -11,6 +11,7 @@ from comanda.common.idempotency import Answer, Key, Keys
 from comanda.common.pagination import PageRequest
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.common.testing import FakeClock
+from comanda.pedidos.altas import Altas
 from comanda.pedidos.domain import (
     Cerrada,
     Confirmada,
@@ -164,6 +165,7 @@ class Mundo:
         keys: type[Keys] = Keys,
         max_open_orders: int = 0,
         max_open_units: int = 0,
+        group_commit: int = 200,
     ) -> None:
         self.database, self.clock, self.inventario, self.productos = database, clock, inventario, productos
         self.repository = Repository(database)
@@ -171,21 +173,32 @@ class Mundo:
         self.saga = Saga(
             database,
             self.repository,
+            self.keys,
             inventario,
             clock,
             abandon_seconds=ABANDON_SECONDS,
             grace_seconds=LEASE_SECONDS,
+            group_commit=group_commit,
+        )
+        altas = Altas(
+            database,
+            self.repository,
+            self.keys,
+            self.saga,
+            clock,
+            max_open_orders=max_open_orders,
+            max_open_units=max_open_units,
+            group_commit=group_commit,
         )
         self.servicio = Pedidos(
             database,
             self.repository,
             self.keys,
+            altas,
             self.saga,
             productos,
             clock,
             lease_seconds=LEASE_SECONDS,
-            max_open_orders=max_open_orders,
-            max_open_units=max_open_units,
         )
         self.recovery = Recovery(
             database,
@@ -240,7 +253,7 @@ class Mundo:
     async def insertar(self, pedido: Pedido) -> None:
         async with self.database.transaction() as connection:
             when = self.saga.next_attempt_at(pedido)
-            await self.repository.insertar(connection, pedido, "pedido recibido", when)
+            await self.repository.insertar(connection, [(pedido, when)])
 
     async def leer(self, pedido_id: UUID | str) -> Pedido:
         return await self.servicio.consultar(UUID(str(pedido_id)), None)

@@ -15,7 +15,7 @@ from comanda.common.pagination import PageRequest
 from comanda.common.testing import FakeClock
 from comanda.common.testing_schema import schema_differences
 from comanda.pedidos.domain import Estado, Fase, Linea, Pedido
-from comanda.pedidos.repository import Leased
+from comanda.pedidos.repository import Leased, Transition
 from comanda.pedidos.tables import metadata
 
 MINUTE = timedelta(minutes=1)
@@ -44,28 +44,27 @@ class TestInsertar:
             assert await mundo.repository.abiertos(connection, "ana") == (1, 10**8)
 
 
-class TestGuardar:
+class TestMover:
     @pytest.fixture
     async def pedido(self, mundo: Any) -> Pedido:
         pedido: Pedido = await mundo.en_fase(Fase.SOLICITADO)
         return pedido
 
-    async def guardar(self, mundo: Any, antes: Pedido, despues: Pedido, lease: int | None = None) -> bool:
+    async def mover(self, mundo: Any, antes: Pedido, despues: Pedido, lease: int | None = None) -> bool:
         async with mundo.database.transaction() as connection:
-            written: bool = await mundo.repository.guardar(
-                connection, antes, despues, "causa", mundo.clock.now(), lease
-            )
-            return written
+            transition = Transition(antes, despues, "causa", mundo.clock.now(), lease)
+            [written] = await mundo.repository.mover(connection, [transition])
+            return bool(written)
 
     async def test_otra_version_no_escribe(self, mundo: Any, pedido: Pedido) -> None:
         stale = replace(pedido, version=2)
-        assert not await self.guardar(mundo, stale, stale.cancelar("x", mundo.clock.now()))
+        assert not await self.mover(mundo, stale, stale.cancelar("x", mundo.clock.now()))
         assert await mundo.leer(pedido.id) == pedido
         assert await mundo.fases(pedido.id) == ["SOLICITADO"]
 
     async def test_otra_fase_no_escribe(self, mundo: Any, pedido: Pedido) -> None:
         stale = replace(pedido, fase=Fase.RESERVADO)
-        assert not await self.guardar(mundo, stale, stale.completar(mundo.clock.now()))
+        assert not await self.mover(mundo, stale, stale.completar(mundo.clock.now()))
         assert await mundo.leer(pedido.id) == pedido
 
     async def test_un_arriendo_que_ya_es_de_otro_no_escribe(self, mundo: Any, pedido: Pedido) -> None:
@@ -74,19 +73,33 @@ class TestGuardar:
         mundo.clock.advance(60)
         [suyo] = await arrendar(mundo)
         despues = pedido.cancelar("abandonado", mundo.clock.now())
-        assert not await self.guardar(mundo, pedido, despues, mio.lease)
-        assert await self.guardar(mundo, pedido, despues, suyo.lease)
+        assert not await self.mover(mundo, pedido, despues, mio.lease)
+        assert await self.mover(mundo, pedido, despues, suyo.lease)
         assert await mundo.leer(pedido.id) == despues
 
     async def test_de_dos_a_la_vez_escribe_uno(self, mundo: Any, replica: Any, pedido: Pedido) -> None:
         otra = replica()
         ahora = mundo.clock.now()
         written = await asyncio.gather(
-            self.guardar(mundo, pedido, pedido.reservado(ahora, ahora)),
-            self.guardar(otra, pedido, pedido.cancelar("x", ahora)),
+            self.mover(mundo, pedido, pedido.reservado(ahora, ahora)),
+            self.mover(otra, pedido, pedido.cancelar("x", ahora)),
         )
         assert sorted(written) == [False, True]
         assert len(await mundo.fases(pedido.id)) == 2
+
+    async def test_varias_juntas_cada_una_por_si(self, mundo: Any) -> None:
+        """One that is too late fails no other, and two of one order follow each other."""
+        uno, otro = await mundo.en_fase(Fase.SOLICITADO), await mundo.en_fase(Fase.SOLICITADO)
+        ahora = mundo.clock.now()
+        reservado, tarde = uno.reservado(ahora, ahora), uno.cancelar("x", ahora)
+        completando, cancelando = reservado.completar(ahora), otro.cancelar("x", ahora)
+        steps = [(uno, reservado), (uno, tarde), (reservado, completando), (otro, cancelando)]
+        async with mundo.database.transaction() as connection:
+            moves = [Transition(antes, despues, "causa", ahora) for antes, despues in steps]
+            assert await mundo.repository.mover(connection, moves) == [True, False, True, True]
+        assert await mundo.leer(uno.id) == completando
+        assert await mundo.leer(otro.id) == cancelando
+        assert await mundo.fases(uno.id) == ["SOLICITADO", "RESERVADO", "COMPLETANDO"]
 
 
 class TestReprogramar:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common.idempotency import Answer
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
-from comanda.pedidos.domain import Cerrada, Confirmada, Fase, Insuficientes, Liberada, Pedido, Reservada, Veredicto
+from comanda.pedidos.domain import Cerrada, Confirmada, Fase, Insuficientes, Liberada, Reservada
 from comanda.pedidos.saga import SAGA
 
+ANSWER = Answer(201, "{}", {})
 CALLS = {Fase.SOLICITADO: "reservar", Fase.COMPLETANDO: "confirmar", Fase.CANCELANDO: "liberar"}
 MOVING = list(CALLS)
 
@@ -89,14 +91,16 @@ class TestAdvance:
         fases = await mundo.fases(pedido.id)
         assert len(fases) == len(set(fases)) == results[0][0].version
 
-    async def test_lo_que_acompana_va_en_la_misma_transaccion(self, mundo: Any) -> None:
+    async def test_la_respuesta_va_en_la_misma_transaccion(self, mundo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         pedido = await mundo.en_fase(Fase.SOLICITADO)
 
-        async def falla(_connection: AsyncConnection, _pedido: Pedido, _veredicto: Veredicto) -> None:
+        async def falla(_connection: AsyncConnection, answers: Any) -> None:
+            assert answers == [(mundo.clave(), ANSWER)]
             raise RuntimeError
 
+        monkeypatch.setattr(mundo.keys, "settle_all", falla)
         with pytest.raises(RuntimeError):
-            await mundo.saga.advance(pedido, also=falla)
+            await mundo.saga.advance(pedido, answer=lambda *_: (mundo.clave(), ANSWER))
         assert await mundo.leer(pedido.id) == pedido
         assert await mundo.fases(pedido.id) == ["SOLICITADO"]
 

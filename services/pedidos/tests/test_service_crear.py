@@ -162,13 +162,44 @@ class TestClave:
 
     async def test_la_clave_se_barre_entre_perderla_y_leerla(self, mundo: Any, replica: Any) -> None:
         class Olvidadiza(Keys):
-            async def claim(self, *_: Any, **__: Any) -> bool:
-                return False
+            async def claim_all(self, *_: Any, **__: Any) -> list[Any]:
+                return []
 
         with pytest.raises(PeticionEnCurso) as refusal:
             await replica(keys=Olvidadiza).crear(key=mundo.clave())
         assert refusal.value.headers == {"Retry-After": "1"}
         assert await mundo.todos() == []
+
+
+class TestJuntos:
+    """Orders that come at once share a transaction; each is judged by itself."""
+
+    async def test_la_misma_clave_dos_veces(self, mundo: Any) -> None:
+        calls = [mundo.crear(key=mundo.clave(f"k{n % 5}")) for n in range(10)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        placed = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+        assert {type(outcome) for outcome in outcomes if isinstance(outcome, Exception)} <= {PeticionEnCurso}
+        assert len({documento(outcome)["id"] for outcome in placed}) == 5
+        assert len(await mundo.todos()) == 5
+
+    async def test_el_tope_cuenta_a_los_que_van_delante(self, replica: Any) -> None:
+        mundo = replica(max_open_orders=3)
+        calls = [mundo.crear(key=mundo.clave(f"k{n}", cliente="ana"), cliente="ana") for n in range(5)]
+        others = [mundo.crear(cliente="luis") for _ in range(2)]
+        outcomes = await asyncio.gather(*calls, *others, return_exceptions=True)
+        refused = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, DemasiadosPendientes)]
+        assert len(refused) == 2
+        assert max(refused) < 5
+        assert len(await mundo.todos()) == 5
+        for n in refused:  # its key is free: it was never answered
+            with pytest.raises(DemasiadosPendientes):
+                await mundo.crear(key=mundo.clave(f"k{n}", cliente="ana"), cliente="ana")
+
+    async def test_sin_compartir_es_lo_mismo(self, replica: Any) -> None:
+        mundo = replica(group_commit=1)
+        outcomes = await asyncio.gather(*(mundo.crear(key=mundo.clave(f"k{n}")) for n in range(5)))
+        assert [answer.status for answer, _ in outcomes] == [201] * 5
+        assert len(await mundo.todos()) == 5
 
 
 class TestTopes:

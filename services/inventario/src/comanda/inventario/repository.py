@@ -103,7 +103,7 @@ class Repository:
     async def abrir(
         self,
         connection: AsyncConnection,
-        provisionales: Sequence[Reserva],
+        provisionales: Mapping[UUID, Reserva],
         productos: Iterable[UUID],
         clock: Clock,
     ) -> Almacen:
@@ -112,16 +112,17 @@ class Repository:
         A reservation that is unknown is claimed by writing its provisional form, so that of two requests for one id
         the second waits for the first.
         """
-        by_id = {reserva.pedido_id: reserva for reserva in provisionales}
         nuevas: set[UUID] = set()
         conocidas: dict[UUID, Reserva] = {}
-        while pendientes := by_id.keys() - nuevas - conocidas.keys():  # again for one that is being forgotten meanwhile
-            nuevas |= await self._claim(connection, [by_id[pedido_id] for pedido_id in sorted(pendientes)])
+        while (
+            pendientes := provisionales.keys() - nuevas - conocidas.keys()
+        ):  # again for one that is being forgotten meanwhile
+            nuevas |= await self._claim(connection, [provisionales[pedido_id] for pedido_id in sorted(pendientes)])
             conocidas |= await self.leer_reservas(connection, pendientes - nuevas, bloquear=True)
         ids = set(productos) | {linea.producto_id for reserva in conocidas.values() for linea in reserva.lineas}
         return Almacen(
             existencias=await self.leer_existencias(connection, sorted(ids), bloquear=True),
-            reservas=conocidas | {pedido_id: by_id[pedido_id] for pedido_id in nuevas},
+            reservas=conocidas | {pedido_id: provisionales[pedido_id] for pedido_id in nuevas},
             nuevas=nuevas,
             ahora=clock.now(),
             nuevo_id=clock.new_id,

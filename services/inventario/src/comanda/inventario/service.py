@@ -1,12 +1,15 @@
 """Use cases of inventario."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
 
+from comanda.common.batch import Batch
 from comanda.common.clock import Clock, uuid7_time
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database
@@ -33,8 +36,21 @@ SWEEP_ROWS = 200
 """Reservations that one transaction of the sweeper closes or forgets."""
 
 log = structlog.get_logger()
-Decision = TypeVar("Decision")
 Render = Callable[[Movimiento, Existencias], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the engine is asked about one reservation.
+
+    Args:
+        provisional: what the reservation becomes if it is unknown.
+        productos: those that the question names; the ones of the reservation itself are known.
+    """
+
+    provisional: Reserva
+    engine: Callable[[Almacen], Any]
+    productos: tuple[UUID, ...] = ()
 
 
 class Inventario:
@@ -49,6 +65,7 @@ class Inventario:
         *,
         reserva_ttl_seconds: float,
         sweep_seconds: float,
+        group_commit: int,
     ) -> None:
         self._database = database
         self._repository = Repository(database)
@@ -57,6 +74,7 @@ class Inventario:
         self._clock = clock
         self._ttl = timedelta(seconds=reserva_ttl_seconds)
         self._sweep_seconds = sweep_seconds
+        self._decisions = Batch("reservas", self._decide, most=group_commit)
 
     async def crear(self, producto_id: UUID, cantidad: int) -> Existencias:
         """Starts to count a product, asking productos whether there is such a thing.
@@ -152,17 +170,17 @@ class Inventario:
             return almacen.reservar(pedido_id, lineas, uuid7_time(pedido_id)), nueva
 
         provisional = self._provisional(pedido_id, EstadoReserva.ACTIVA)
-        return await self._decide([provisional], [linea.producto_id for linea in lineas], engine)
+        productos = tuple(linea.producto_id for linea in lineas)
+        outcome: tuple[Reserva, bool] = await self._decisions.submit(Question(provisional, engine, productos))
+        return outcome
 
     async def confirmar(self, pedido_id: UUID) -> Reserva:
         """Raises `ReservaCerrada`."""
-        tombstone = self._provisional(pedido_id, EstadoReserva.LIBERADA)
-        return await self._decide([tombstone], [], lambda almacen: almacen.confirmar(pedido_id))
+        return await self._close(pedido_id, lambda almacen: almacen.confirmar(pedido_id))
 
     async def liberar(self, pedido_id: UUID) -> Reserva:
         """Raises `ReservaConfirmada`."""
-        tombstone = self._provisional(pedido_id, EstadoReserva.LIBERADA)
-        return await self._decide([tombstone], [], lambda almacen: almacen.liberar(pedido_id))
+        return await self._close(pedido_id, lambda almacen: almacen.liberar(pedido_id))
 
     async def consultar_reserva(self, pedido_id: UUID) -> Reserva:
         """Raises `NoEncontrado`."""
@@ -212,8 +230,7 @@ class Inventario:
             return sum([await self._expirar_sola(pedido_id) for pedido_id in ids])
 
     async def _expirar(self, ids: Sequence[UUID]) -> int:
-        tombstones = [self._provisional(pedido_id, EstadoReserva.LIBERADA) for pedido_id in ids]
-        await self._decide(tombstones, [], _expirar)
+        await self._decide([Question(self._tombstone(pedido_id), partial(_expirar, pedido_id)) for pedido_id in ids])
         return len(ids)
 
     async def _expirar_sola(self, pedido_id: UUID) -> int:
@@ -239,23 +256,30 @@ class Inventario:
         expira_en = ahora + self._ttl if estado is EstadoReserva.ACTIVA else None
         return Reserva(pedido_id, estado, (), expira_en, (), ahora, ahora)
 
-    async def _decide(
-        self, provisionales: Sequence[Reserva], productos: Sequence[UUID], engine: Callable[[Almacen], Decision]
-    ) -> Decision:
-        """One transaction of the engine. What a refusal leaves behind is committed before it is raised."""
+    def _tombstone(self, pedido_id: UUID) -> Reserva:
+        return self._provisional(pedido_id, EstadoReserva.LIBERADA)
+
+    async def _close(self, pedido_id: UUID, engine: Callable[[Almacen], Reserva]) -> Reserva:
+        closed: Reserva = await self._decisions.submit(Question(self._tombstone(pedido_id), engine))
+        return closed
+
+    async def _decide(self, questions: Sequence[Question]) -> list[Any]:
+        """One transaction of the engine. What a refusal leaves behind is committed with the rest."""
+        outcomes: list[Any] = []
         async with self._database.transaction() as connection:
+            provisionales: dict[UUID, Reserva] = {}
+            for question in questions:  # of two about one unknown id, the first says what becomes of it
+                provisionales.setdefault(question.provisional.pedido_id, question.provisional)
+            productos = {producto_id for question in questions for producto_id in question.productos}
             almacen = await self._repository.abrir(connection, provisionales, productos, self._clock)
-            refusal: Problem | None = None
-            try:
-                decision = engine(almacen)
-            except Problem as problem:
-                refusal = problem
+            for question in questions:
+                try:
+                    outcomes.append(question.engine(almacen))
+                except Problem as refusal:
+                    outcomes.append(refusal)
             await self._repository.guardar(connection, almacen)
-        if refusal is not None:
-            raise refusal
-        return decision
+        return outcomes
 
 
-def _expirar(almacen: Almacen) -> None:
-    for pedido_id in sorted(almacen.reservas):
-        almacen.expirar(pedido_id)
+def _expirar(pedido_id: UUID, almacen: Almacen) -> None:
+    almacen.expirar(pedido_id)

@@ -15,6 +15,7 @@ from comanda.common.resilience import Circuit
 from comanda.common.server import prepare_process
 from comanda.common.settings import load
 from comanda.common.trust import signer, verifier
+from comanda.pedidos.altas import Altas
 from comanda.pedidos.clients import InventarioHttp, ProductosHttp
 from comanda.pedidos.domain import Inventario, Productos
 from comanda.pedidos.recovery import Recovery
@@ -82,22 +83,24 @@ def assemble(
     saga = Saga(
         database,
         repository,
+        keys,
         inventario,
         clock,
         abandon_seconds=settings.abandon_seconds,
         grace_seconds=settings.lease_seconds,
+        group_commit=settings.group_commit,
     )
-    pedidos = Pedidos(
+    altas = Altas(
         database,
         repository,
         keys,
         saga,
-        productos,
         clock,
-        lease_seconds=settings.lease_seconds,
         max_open_orders=settings.max_open_orders,
         max_open_units=settings.max_open_units,
+        group_commit=settings.group_commit,
     )
+    pedidos = Pedidos(database, repository, keys, altas, saga, productos, clock, lease_seconds=settings.lease_seconds)
     recovery = Recovery(
         database,
         repository,

@@ -15,18 +15,31 @@ from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.pedidos.domain import Estado, Fase, Linea, Pedido, Transicion
 from comanda.pedidos.tables import CANCELLED, OPEN, historial, pedidos
 
+RECIBIDO = "pedido recibido"
 _NEWEST_FIRST = Keyset("pedidos", pedidos.c.id, descending=True)
 _COLUMNS = [pedidos.c[name] for name in Pedido.__slots__]
 # What every order executes is built once: building a statement costs as much as running it.
 _READ = sa.select(*_COLUMNS).where(pedidos.c.id == sa.bindparam("pedido_id"))
 _INSERT = sa.insert(pedidos)
 _RECORD = sa.insert(historial)
-_UNCHANGED = sa.update(pedidos).where(
+_LOCK = (
+    sa.select(pedidos.c.id, pedidos.c.fase, pedidos.c.version, pedidos.c.lease)
+    .where(pedidos.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(pedidos.c.id)
+    .with_for_update()
+)
+_CHANGED = ("fase", "version", "motivo", "reserva_expira_en", "actualizado_en", "next_attempt_at")
+_MOVE = (
+    sa.update(pedidos)
+    .where(pedidos.c.id == sa.bindparam("moved_id"))
+    .values({name: sa.bindparam(name) for name in _CHANGED} | {"attempts": 0, "leased_until": None})
+)
+_POSTPONE = sa.update(pedidos).where(
     pedidos.c.id == sa.bindparam("seen_id"),
     pedidos.c.fase == sa.bindparam("seen_fase"),
     pedidos.c.version == sa.bindparam("seen_version"),
 )
-_UNCHANGED_UNDER_LEASE = _UNCHANGED.where(pedidos.c.lease == sa.bindparam("seen_lease"))
+_POSTPONE_UNDER_LEASE = _POSTPONE.where(pedidos.c.lease == sa.bindparam("seen_lease"))
 _HISTORY = sa.select(historial).where(historial.c.pedido_id == sa.bindparam("pedido_id")).order_by(historial.c.version)
 _LOCK_CLIENT = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(sa.bindparam("cliente_id", type_=sa.Text))))
 _OPEN_OF_CLIENT = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pedidos.c.unidades), 0)).where(
@@ -63,51 +76,57 @@ class Leased:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The next state of an order, to be written if it is still in the one before.
+
+    Args:
+        lease: of the caller, when it works under one; it must still be the order's.
+        next_attempt_at: when recovery should look at the order, in case nobody moves it on.
+    """
+
+    antes: Pedido
+    despues: Pedido
+    causa: str
+    next_attempt_at: datetime
+    lease: int | None = None
+
+
 class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insertar(
-        self, connection: AsyncConnection, pedido: Pedido, causa: str, next_attempt_at: datetime
-    ) -> None:
-        values = _values(pedido) | {"next_attempt_at": next_attempt_at, "attempts": 0, "lease": 0}
-        await connection.execute(_INSERT, values)
-        await self._record(connection, None, pedido, causa)
+    async def insertar(self, connection: AsyncConnection, altas: Sequence[tuple[Pedido, datetime]]) -> None:
+        """Writes new orders, each with the time at which recovery should look at it."""
+        if altas:
+            own = {"attempts": 0, "lease": 0}
+            rows = [_values(pedido) | {"next_attempt_at": when} | own for pedido, when in altas]
+            await connection.execute(_INSERT, rows)
+            await connection.execute(_RECORD, [_line(None, pedido, RECIBIDO) for pedido, _ in altas])
 
-    async def guardar(
-        self,
-        connection: AsyncConnection,
-        antes: Pedido,
-        despues: Pedido,
-        causa: str,
-        next_attempt_at: datetime,
-        lease: int | None = None,
-    ) -> bool:
-        """Compare-and-set of a transition, with its line of history.
-
-        Args:
-            lease: the caller's lease, when it works under one.
+    async def mover(self, connection: AsyncConnection, transitions: Sequence[Transition]) -> list[bool]:
+        """Compare-and-set of transitions, in that order, each with its line of history.
 
         Returns:
-            False, nothing being written, when the order or the lease is no longer what the caller saw.
+            For each whether it was written: the order, and the lease if it names one, was as the caller saw it.
         """
-        written = await self._write(
-            connection,
-            antes,
-            lease,
-            fase=despues.fase.value,
-            version=despues.version,
-            motivo=despues.motivo,
-            reserva_expira_en=despues.reserva_expira_en,
-            actualizado_en=despues.actualizado_en,
-            next_attempt_at=next_attempt_at,
-            attempts=0,
-            leased_until=None,
-        )
-        if not written:
-            return False
-        await self._record(connection, antes.fase, despues, causa)
-        return True
+        ids = sorted({transition.antes.id for transition in transitions})
+        rows = await connection.execute(_LOCK, {"ids": ids})
+        present = {pedido_id: (fase, version, lease) for pedido_id, fase, version, lease in rows}
+        written: list[Transition] = []
+        outcomes: list[bool] = []
+        for transition in transitions:
+            antes, despues = transition.antes, transition.despues
+            fase, version, lease = present.get(antes.id, (None, None, None))
+            wins = (fase, version) == (antes.fase.value, antes.version) and transition.lease in (None, lease)
+            if wins:
+                present[antes.id] = (despues.fase.value, despues.version, lease)
+                written.append(transition)
+            outcomes.append(wins)
+        if written:
+            await connection.execute(_MOVE, [_change(transition) for transition in written])
+            await connection.execute(_RECORD, [_line(t.antes.fase, t.despues, t.causa) for t in written])
+        return outcomes
 
     async def reprogramar(
         self,
@@ -117,10 +136,21 @@ class Repository:
         *,
         lease: int | None = None,
         attempts: int = 0,
-    ) -> None:
-        """Says when to look at the order next, unless it (or the lease) has changed meanwhile."""
-        when = {"next_attempt_at": next_attempt_at, "attempts": attempts, "leased_until": None}
-        await self._write(connection, pedido, lease, **when)
+    ) -> bool:
+        """Says when to look at the order next; not (False) if it, or the lease, has changed meanwhile."""
+        values = {
+            "seen_id": pedido.id,
+            "seen_fase": pedido.fase.value,
+            "seen_version": pedido.version,
+            "next_attempt_at": next_attempt_at,
+            "attempts": attempts,
+            "leased_until": None,
+        }
+        if lease is None:
+            result = await connection.execute(_POSTPONE, values)
+        else:
+            result = await connection.execute(_POSTPONE_UNDER_LEASE, values | {"seen_lease": lease})
+        return result.rowcount == 1
 
     async def leer(self, connection: AsyncConnection, pedido_id: UUID) -> Pedido | None:
         found = (await connection.execute(_READ, {"pedido_id": pedido_id})).mappings().one_or_none()
@@ -171,25 +201,29 @@ class Repository:
         rows = (await connection.execute(_LEASE, {"now": ahora, "until": hasta, "most": limite})).mappings()
         return [Leased(_pedido(row), row["lease"], row["attempts"]) for row in rows]
 
-    async def _write(self, connection: AsyncConnection, seen: Pedido, lease: int | None, **values: Any) -> bool:
-        """Changes the row of an order that is still as the caller saw it; whether it was."""
-        identity = {"seen_id": seen.id, "seen_fase": seen.fase.value, "seen_version": seen.version}
-        if lease is None:
-            result = await connection.execute(_UNCHANGED, identity | values)
-        else:
-            result = await connection.execute(_UNCHANGED_UNDER_LEASE, identity | {"seen_lease": lease} | values)
-        return result.rowcount == 1
 
-    async def _record(self, connection: AsyncConnection, de: Fase | None, pedido: Pedido, causa: str) -> None:
-        values = {
-            "pedido_id": pedido.id,
-            "version": pedido.version,
-            "en": pedido.actualizado_en,
-            "de": de.value if de else None,
-            "a": pedido.fase.value,
-            "causa": causa,
-        }
-        await connection.execute(_RECORD, values)
+def _change(transition: Transition) -> dict[str, Any]:
+    despues = transition.despues
+    return {
+        "moved_id": despues.id,
+        "fase": despues.fase.value,
+        "version": despues.version,
+        "motivo": despues.motivo,
+        "reserva_expira_en": despues.reserva_expira_en,
+        "actualizado_en": despues.actualizado_en,
+        "next_attempt_at": transition.next_attempt_at,
+    }
+
+
+def _line(de: Fase | None, pedido: Pedido, causa: str) -> dict[str, Any]:
+    return {
+        "pedido_id": pedido.id,
+        "version": pedido.version,
+        "en": pedido.actualizado_en,
+        "de": de.value if de else None,
+        "a": pedido.fase.value,
+        "causa": causa,
+    }
 
 
 def _values(pedido: Pedido) -> dict[str, Any]:

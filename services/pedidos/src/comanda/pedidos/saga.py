@@ -13,15 +13,15 @@ The phase is committed before its call is made. A call is idempotent by the orde
 an answer that gives no verdict leaves the phase as it is.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from comanda.common.batch import Batch
 from comanda.common.clock import Clock
 from comanda.common.database import Database
+from comanda.common.idempotency import Answer, Key, Keys
 from comanda.pedidos.domain import (
     INSUFICIENTES,
     Cerrada,
@@ -34,7 +34,7 @@ from comanda.pedidos.domain import (
     Reservada,
     Veredicto,
 )
-from comanda.pedidos.repository import Repository
+from comanda.pedidos.repository import Repository, Transition
 
 EXPIRY_MARGIN = timedelta(seconds=1)
 """How long after a reservation's end it is asked about: inventario's sweeper needs a moment, and clocks differ."""
@@ -78,7 +78,16 @@ SAGA: Mapping[Fase, Step] = {
 }
 
 
-Also = Callable[[AsyncConnection, Pedido, Veredicto], Awaitable[None]]
+AnswerTo = Callable[[Pedido, Any], tuple[Key, Answer]]
+"""The answer that a verdict binds to the key of the request which waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A transition, and the answer that is bound to a key in the same transaction."""
+
+    transition: Transition
+    settled: tuple[Key, Answer] | None = None
 
 
 class Saga:
@@ -88,18 +97,22 @@ class Saga:
         self,
         database: Database,
         repository: Repository,
+        keys: Keys,
         inventario: Inventario,
         clock: Clock,
         *,
         abandon_seconds: float,
         grace_seconds: float,
+        group_commit: int,
     ) -> None:
         self._database = database
         self._repository = repository
+        self._keys = keys
         self._inventario = inventario
         self._clock = clock
         self._abandon = timedelta(seconds=abandon_seconds)
         self._grace = timedelta(seconds=grace_seconds)
+        self._moves = Batch("transiciones", self._commit, most=group_commit)
 
     def next_attempt_at(self, pedido: Pedido) -> datetime:
         """When recovery should look at an order that has just reached its phase, in case nobody moves it on."""
@@ -110,20 +123,16 @@ class Saga:
 
     async def intend(self, antes: Pedido, despues: Pedido, causa: str, *, lease: int | None = None) -> Pedido:
         """Commits an intent. Returns the order as it now is, which is another when somebody was faster."""
-        async with self._database.transaction() as connection:
-            when = self.next_attempt_at(despues)
-            if await self._repository.guardar(connection, antes, despues, causa, when, lease):
-                return despues
-            return await self._present(connection, antes)
+        return despues if await self._move(antes, despues, causa, lease) else await self._present(antes)
 
     async def advance(
-        self, pedido: Pedido, *, lease: int | None = None, also: Also | None = None
+        self, pedido: Pedido, *, lease: int | None = None, answer: AnswerTo | None = None
     ) -> tuple[Pedido, Veredicto | None]:
         """Makes the call of the order's phase and commits what the verdict makes of it.
 
         Args:
             lease: the caller's lease, when it works under one.
-            also: written in the same transaction, if the transition is.
+            answer: what to bind to the caller's key, if the transition is written.
 
         Returns:
             The order as it now is, and the verdict; None in its place when somebody was faster.
@@ -134,19 +143,36 @@ class Saga:
         step = SAGA[pedido.fase]
         veredicto = await step.call(self._inventario, pedido)
         despues, causa = step.becomes(pedido, veredicto, self._clock.now())
-        async with self._database.transaction() as connection:
-            when = self.next_attempt_at(despues)
-            if not await self._repository.guardar(connection, pedido, despues, causa, when, lease):
-                return await self._present(connection, pedido), None
-            if also is not None:
-                await also(connection, despues, veredicto)
+        settled = answer(despues, veredicto) if answer is not None else None
+        if await self._move(pedido, despues, causa, lease, settled):
             return despues, veredicto
+        return await self._present(pedido), None
 
     async def hasten(self, pedido: Pedido) -> None:
         """Has recovery look at the order at once: its request could not move it on."""
         async with self._database.transaction() as connection:
             await self._repository.reprogramar(connection, pedido, self._clock.now())
 
-    async def _present(self, connection: AsyncConnection, pedido: Pedido) -> Pedido:
-        row = await self._repository.leer(connection, pedido.id)
+    async def _move(
+        self,
+        antes: Pedido,
+        despues: Pedido,
+        causa: str,
+        lease: int | None,
+        settled: tuple[Key, Answer] | None = None,
+    ) -> bool:
+        transition = Transition(antes, despues, causa, self.next_attempt_at(despues), lease)
+        return await self._moves.submit(Move(transition, settled))
+
+    async def _commit(self, moves: Sequence[Move]) -> list[bool]:
+        """Locks the orders first and the keys then, as everybody does who locks both."""
+        async with self._database.transaction() as connection:
+            outcomes = await self._repository.mover(connection, [move.transition for move in moves])
+            settled = [move.settled for move, wins in zip(moves, outcomes, strict=True) if wins and move.settled]
+            await self._keys.settle_all(connection, settled)
+        return outcomes
+
+    async def _present(self, pedido: Pedido) -> Pedido:
+        async with self._database.read() as connection:
+            row = await self._repository.leer(connection, pedido.id)
         return row or pedido  # orders are never removed

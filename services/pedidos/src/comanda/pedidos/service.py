@@ -6,8 +6,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from comanda.common.clock import Clock, uuid7_time
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database, DatabaseUnavailable
@@ -21,12 +19,12 @@ from comanda.common.problems import (
     RespuestaInvalida,
     ServicioNoDisponible,
 )
+from comanda.pedidos.altas import Altas
 from comanda.pedidos.answers import Render, answer_to
 from comanda.pedidos.domain import (
     EXPIRADO,
     MOTIVOS_DEL_SISTEMA,
     RESERVA_CERRADA,
-    DemasiadosPendientes,
     Estado,
     Fase,
     Linea,
@@ -38,7 +36,6 @@ from comanda.pedidos.domain import (
     TotalDistinto,
     Transicion,
     TransicionInvalida,
-    Veredicto,
     preparar_lineas,
 )
 from comanda.pedidos.repository import Repository
@@ -58,13 +55,12 @@ class Pedidos:
         database: Database,
         repository: Repository,
         keys: Keys,
+        altas: Altas,
         saga: Saga,
         productos: Productos,
         clock: Clock,
         *,
         lease_seconds: float,
-        max_open_orders: int,
-        max_open_units: int,
     ) -> None:
         self._database = database
         self._repository = repository
@@ -73,8 +69,7 @@ class Pedidos:
         self._productos = productos
         self._clock = clock
         self._lease = timedelta(seconds=lease_seconds)
-        self._max_open_orders = max_open_orders
-        self._max_open_units = max_open_units
+        self._altas = altas
 
     async def crear(
         self,
@@ -101,7 +96,7 @@ class Pedidos:
             raise TotalDistinto(total=to_text(pedido.total_centimos))
         until = self._clock.now() + self._lease
         try:
-            recorded = await self._record(pedido, key, until)
+            recorded = await self._altas.record(pedido, key, until)
         except (DatabaseUnavailable, asyncio.CancelledError):  # perhaps committed all the same
             if key:
                 await self._release(key, until)
@@ -189,40 +184,12 @@ class Pedidos:
         ahora = uuid7_time(pedido_id) or self._clock.now()  # so that the order of ids is the order of times
         return Pedido(pedido_id, cliente_id, Fase.SOLICITADO, 1, lineas, moneda, None, None, ahora, ahora)
 
-    async def _record(self, pedido: Pedido, key: Key | None, until: datetime) -> bool:
-        """Commits the new order with its key. False: the key has been taken meanwhile.
-
-        Raises:
-            DemasiadosPendientes.
-        """
-        async with self._database.transaction() as connection:
-            now = self._clock.now()
-            if key and not await self._keys.claim(connection, key, now=now, resource_id=pedido.id, until=until):
-                return False
-            await self._check_caps(connection, pedido)
-            when = self._saga.next_attempt_at(pedido)
-            await self._repository.insertar(connection, pedido, "pedido recibido", when)
-        return True
-
-    async def _check_caps(self, connection: AsyncConnection, pedido: Pedido) -> None:
-        if not (self._max_open_orders or self._max_open_units):
-            return
-        await self._repository.bloquear_cliente(connection, pedido.cliente_id)
-        orders, units = await self._repository.abiertos(connection, pedido.cliente_id)
-        too_many_orders = self._max_open_orders and orders + 1 > self._max_open_orders
-        too_many_units = self._max_open_units and units + pedido.unidades > self._max_open_units
-        if too_many_orders or too_many_units:
-            raise DemasiadosPendientes(headers={"Retry-After": "60"})
-
     async def _reserve(self, pedido: Pedido, key: Key | None, until: datetime, render: Render) -> tuple[Answer, bool]:
         """The first step of the saga. Its answer is bound to the key in the transaction of the verdict."""
 
-        async def settle(connection: AsyncConnection, despues: Pedido, veredicto: Veredicto) -> None:
-            if key:
-                await self._keys.settle(connection, key, answer_to(despues, veredicto, render))
-
         try:
-            despues, veredicto = await self._saga.advance(pedido, also=settle)
+            answer = (lambda despues, veredicto: (key, answer_to(despues, veredicto, render))) if key else None
+            despues, veredicto = await self._saga.advance(pedido, answer=answer)
             if veredicto is None:
                 return await self._from_row(despues, key, render)
         except BaseException as error:
@@ -239,6 +206,9 @@ class Pedidos:
         Raises:
             ClaveReutilizada, PeticionEnCurso, PedidoCancelado, and what `_reserve` raises.
         """
+        async with self._database.read() as connection:
+            if await self._keys.find(connection, key) is None:
+                return None
         now = self._clock.now()
         until = now + self._lease
         async with self._database.transaction() as connection:
