@@ -10,7 +10,7 @@ import pytest
 from comanda.auth.settings import Settings as AuthSettings
 from comanda.cli import supervision, up
 from comanda.cli.errors import CommandFailed
-from comanda.cli.installation import free_ports
+from comanda.common.ports import free_ports
 from comanda.common.settings import ServiceSettings
 from comanda.productos.settings import Settings as ProductosSettings
 

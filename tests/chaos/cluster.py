@@ -1,6 +1,6 @@
 """A whole Comanda of real processes on loopback, made to be broken: productos, and replicas of inventario and pedidos.
 
-Users' tokens are signed here, by a key that the services are told of, so auth is not needed.
+Users' tokens are signed here, by a key that the services are told of, so auth runs only where a test asks for it.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import httpx2
@@ -20,13 +19,14 @@ from chaos.processes import Launcher, Service, launch, supervise
 
 from comanda.cli.api import Api
 from comanda.common.clock import SystemClock
+from comanda.common.ports import free_ports
 from comanda.common.server import SUPERVISOR_VARIABLE
-from comanda.common.testing import Issuer, free_ports
+from comanda.common.testing import Issuer
 from comanda.common.tokens import ServiceSigner, SigningKey
 
 CLIENTE = ("productos:leer", "inventario:leer", "pedidos:crear", "pedidos:propios")
 ADMIN = (*CLIENTE, "productos:escribir", "inventario:escribir", "reservas:leer", "pedidos:leer", "pedidos:gestionar")
-SERVICES = ("productos", "inventario", "pedidos")
+SERVICES = ("auth", "productos", "inventario", "pedidos")
 OWN_PREFIXES = ("COMANDA_", *(f"{service.upper()}_" for service in SERVICES))
 TTL_SECONDS = 10
 QUICK = {
@@ -34,6 +34,8 @@ QUICK = {
     "PEDIDOS_ABANDON_SECONDS": "10",
     "PEDIDOS_RECOVERY_SECONDS": "0.5",
     "PEDIDOS_RECOVERY_BACKOFF_SECONDS": "3",
+    "AUTH_ARGON2_MEMORY_KIB": "8",  # what a password costs to guess is no matter here
+    "AUTH_ARGON2_TIME_COST": "1",
     **{
         f"{service.upper()}_{setting}": value
         for service in SERVICES
@@ -79,7 +81,8 @@ class Cluster:
 
     def verify(self) -> subprocess.CompletedProcess[str]:
         """Runs `comanda verify`."""
-        addresses = {f"{service.upper()}_PORT": self.urls[service].rpartition(":")[2] for service in SERVICES}
+        ports = {service: self.urls[service].rpartition(":")[2] for service in SERVICES if service in self.urls}
+        addresses = {f"{service.upper()}_PORT": port for service, port in ports.items()}
         return subprocess.run(
             [sys.executable, "-m", "comanda.cli", "verify"],
             env={**inherited(), **self.settings, **addresses, "COMANDA_DATA": str(self.folder)},
@@ -105,8 +108,8 @@ class Cluster:
         made = await self.http.post(f"{self.urls['productos']}/productos", json=data, headers=self.admin)
         assert made.status_code == 201, made.text
         product_id = str(made.json()["id"])
-        data = {"producto_id": product_id, "cantidad": stock}
-        counted = await self.http.post(f"{self.urls['inventario']}/inventario", json=data, headers=self.admin)
+        count = {"producto_id": product_id, "cantidad": stock}
+        counted = await self.http.post(f"{self.urls['inventario']}/inventario", json=count, headers=self.admin)
         assert counted.status_code == 201, counted.text
         return product_id
 
@@ -123,19 +126,21 @@ async def running(
     replicas: int = 1,
     launcher: Launcher = launch,
     settings: Mapping[str, str] | None = None,
-    database_ways: bool = False,
+    auth: bool = False,
 ) -> AsyncIterator[Cluster]:
     """A cluster in which whatever dies is started again.
 
     Args:
+        replicas: of inventario and of pedidos.
         settings: beside `QUICK`.
-        database_ways: each replica of pedidos has a way to PostgreSQL of its own, `database of <name>`.
+        auth: whether auth runs, too.
     """
     for name in ("pedidos", "inventario", "operador"):
         SigningKey.load_or_create(folder / "keys" / f"{name}.pem")
     cluster = Cluster(folder, databases, Issuer(SystemClock()), {**QUICK, **(settings or {})})
     try:
-        await _assemble(cluster, replicas, launcher, database_ways)
+        counts = {"auth": int(auth), "productos": 1, "inventario": replicas, "pedidos": replicas}
+        await _assemble(cluster, counts, launcher)
         for service in cluster.services.values():
             service.start()
         async with _supervised(cluster):
@@ -150,20 +155,16 @@ async def running(
             await forwarder.stop()
 
 
-async def _assemble(cluster: Cluster, replicas: int, launcher: Launcher, database_ways: bool) -> None:
-    counts = {"productos": 1, "inventario": replicas, "pedidos": replicas}
+async def _assemble(cluster: Cluster, counts: Mapping[str, int], launcher: Launcher) -> None:
     names = [(service, f"{service}-{i + 1}") for service, count in counts.items() for i in range(count)]
     ports = dict(zip([name for _, name in names], free_ports(len(names)), strict=True))
-    for service in SERVICES:
+    for service in dict(names):
         own = [ports[name] for other, name in names if other == service]
         cluster.forwarders[service] = await Forwarder(own).start()
     # Each replica of pedidos has a way to inventario of its own, which a test can hold.
     for name in (name for service, name in names if service == "pedidos"):
         own = [port for other, port in ports.items() if other.startswith("inventario")]
         cluster.forwarders[f"inventario of {name}"] = await Forwarder(own).start()
-        if database_ways:
-            server = urlsplit(cluster.databases["pedidos"]).port or 0
-            cluster.forwarders[f"database of {name}"] = await Forwarder([server]).start()
     for service, name in names:
         environment = _environment(cluster, service, name, ports[name])
         log = cluster.folder / f"{name}.log"
@@ -172,23 +173,19 @@ async def _assemble(cluster: Cluster, replicas: int, launcher: Launcher, databas
 
 def _environment(cluster: Cluster, service: str, name: str, port: int) -> dict[str, str]:
     prefix, urls = service.upper(), cluster.urls
+    keys = {} if service == "auth" else {f"{prefix}_AUTH_JWKS": json.dumps(cluster.issuer.jwks)}
     return {
         **inherited(),
         **cluster.settings,
         "COMANDA_DATA": str(cluster.folder),
         SUPERVISOR_VARIABLE: str(os.getpid()),
         f"{prefix}_PORT": str(port),
-        f"{prefix}_DATABASE_URL": _database(cluster, service, name),
-        f"{prefix}_AUTH_JWKS": json.dumps(cluster.issuer.jwks),
+        f"{prefix}_DATABASE_URL": cluster.databases[service],
+        **keys,
         "INVENTARIO_PRODUCTOS_URL": urls["productos"],
         "PEDIDOS_PRODUCTOS_URL": urls["productos"],
         "PEDIDOS_INVENTARIO_URL": urls.get(f"inventario of {name}", ""),
     }
-
-
-def _database(cluster: Cluster, service: str, name: str) -> str:
-    url, way = cluster.databases[service], cluster.forwarders.get(f"database of {name}")
-    return urlunsplit(urlsplit(url)._replace(netloc=f"postgres@127.0.0.1:{way.port}")) if way else url
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ class Forwarder:
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = list(ports)
         self._turn = 0
+        self._preferred: int | None = None
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._held: list[tuple[bytes, asyncio.Event]] = []
@@ -49,6 +50,13 @@ class Forwarder:
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self._server.wait_closed()
 
+    def prefer(self, port: int) -> None:
+        """From now on that replica, if it is one of these, is asked first, also by who was connected to another."""
+        if port in self._ports:
+            self._preferred = port
+            for task in self._connections:
+                task.cancel()
+
     def hold(self) -> None:
         """From now on nothing that clients send reaches a replica."""
         self._holding = True
@@ -72,7 +80,7 @@ class Forwarder:
         try:
             await self._pass_on(reader, writer)
         except asyncio.CancelledError:
-            pass  # the test is over
+            pass  # the test is over, or prefers another
         finally:
             self._connections.discard(task)
             await _close(writer)
@@ -93,10 +101,11 @@ class Forwarder:
             await _close(replica[1])
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        for _ in self._ports:
-            self._turn = (self._turn + 1) % len(self._ports)
+        self._turn = (self._turn + 1) % len(self._ports)
+        in_turn = self._ports[self._turn :] + self._ports[: self._turn]
+        for port in sorted(in_turn, key=lambda port: port != self._preferred):
             with suppress(OSError):
-                return await asyncio.open_connection("127.0.0.1", self._ports[self._turn])
+                return await asyncio.open_connection("127.0.0.1", port)
         return None
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, gated: bool) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,10 @@ from comanda.cli.api import slug
 
 PATIENCE_SECONDS = 45
 """An outage, the lease of a dead process' key, a round of retries: after this a final answer is overdue."""
+
+LONGEST_WAIT_SECONDS = 1.5
+"""Who is told to come again later does, but no later than this. Hundreds who do not wait keep a service on this machine
+so busy that its own calls run into their time limit of one second."""
 
 HANDS = 4
 """Orders that one customer sees to at the same time: one that is stuck does not keep it from placing others."""
@@ -52,6 +56,9 @@ class Memory:
     orders: list[Order] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
+    accounts: list[str] = field(default_factory=list)
+    """The addresses that auth has registered."""
+    patience_seconds: float = PATIENCE_SECONDS
 
     @property
     def placed(self) -> list[Order]:
@@ -79,21 +86,21 @@ class Customer:
         self._random = random.Random(seed)  # noqa: S311  # reproducible on purpose
         self._headers = cluster.customer(name)
 
-    async def shop(self, until: float, pause_seconds: float) -> None:
-        """Orders again and again until that moment, and brings each order to its end."""
-        hands = asyncio.Semaphore(HANDS)
+    async def shop(self, is_open: Callable[[], bool], pause_seconds: float, hands: int = HANDS) -> None:
+        """Orders again and again while it is open, and brings each order to its end."""
+        free = asyncio.Semaphore(hands)
         async with asyncio.TaskGroup() as group:
-            while time.monotonic() < until:
-                await hands.acquire()
-                group.create_task(self._see_through(hands))
+            while is_open():
+                await free.acquire()
+                group.create_task(self._see_through(free))
                 await asyncio.sleep(pause_seconds * self._random.random() * 2)
 
-    async def _see_through(self, hands: asyncio.Semaphore) -> None:
+    async def _see_through(self, free: asyncio.Semaphore) -> None:
         order = await self.place(self._lines())
         if order.body is not None:
             await self._decide(order)
             await self.read(order)
-        hands.release()
+        free.release()
 
     async def place(self, lines: list[dict[str, Any]]) -> Order:
         order = Order(self.name, uuid4().hex, lines)
@@ -155,32 +162,49 @@ class Customer:
             self._memory.unexpected(order, "place again", again)
 
     async def _insist(self, method: str, path: str, headers: Mapping[str, str], body: Any = None) -> httpx2.Response:
-        """The final answer. Raises `AssertionError` if none comes."""
-        deadline, url = time.monotonic() + PATIENCE_SECONDS, f"{self._cluster.urls['pedidos']}{path}"
-        last = "nothing"
-        while time.monotonic() < deadline:
-            try:
-                answer = await self._cluster.http.request(method, url, headers=dict(headers), json=body)
-                last = f"{answer.status_code} {slug(answer)}"
-                if slug(answer) not in NOT_FINAL:
-                    self._memory.answers[last.strip()] += 1
-                    return answer
-            except httpx2.TransportError as error:
-                last = type(error).__name__
-            self._memory.answers[last] += 1
-            await asyncio.sleep(0.1 + 0.3 * self._random.random())
-        raise AssertionError(f"{method} {path}: no final answer in {PATIENCE_SECONDS} s, at last {last}")
+        url = f"{self._cluster.urls['pedidos']}{path}"
+        return await insist(self._cluster, self._memory, method, url, headers=dict(headers), json=body)
 
     def _lines(self) -> list[dict[str, Any]]:
         products = self._random.sample(self._products, min(len(self._products), self._random.choice((1, 1, 2))))
         return [{"producto_id": product, "cantidad": self._random.randint(1, 3)} for product in products]
 
 
+async def insist(cluster: Cluster, memory: Memory, method: str, url: str, **options: Any) -> httpx2.Response:
+    """The final answer. Raises `AssertionError` if none comes."""
+    deadline, last = time.monotonic() + memory.patience_seconds, "nothing"
+    while time.monotonic() < deadline:
+        try:
+            answer = await cluster.http.request(method, url, **options)
+            last = f"{answer.status_code} {slug(answer)}"
+            if slug(answer) not in NOT_FINAL:
+                memory.answers[last.strip()] += 1
+                return answer
+            wait = min(float(answer.headers.get("retry-after", 0)), LONGEST_WAIT_SECONDS)
+        except httpx2.TransportError as error:
+            last, wait = type(error).__name__, 0
+        memory.answers[last] += 1
+        await asyncio.sleep(wait + random.uniform(0.1, 0.4))  # noqa: S311  # so that not all come at once
+    raise AssertionError(f"{method} {url}: no final answer in {memory.patience_seconds:g} s, at last {last}")
+
+
+def until(moment: float) -> Callable[[], bool]:
+    """Open until that moment (monotonic)."""
+    return lambda: time.monotonic() < moment
+
+
 async def shopping(
-    cluster: Cluster, memory: Memory, products: Sequence[str], *, customers: int, until: float, seed: int
+    cluster: Cluster,
+    memory: Memory,
+    products: Sequence[str],
+    *,
+    customers: int,
+    is_open: Callable[[], bool],
+    seed: int,
+    hands: int = HANDS,
 ) -> None:
-    """So many customers until that moment (monotonic); returns when each has the answer to its last request."""
+    """So many customers while it is open; returns when each has the answer to its last request."""
     async with asyncio.TaskGroup() as group:
         for number in range(customers):
             customer = Customer(cluster, memory, f"cliente-{number}", products, seed * 1000 + number)
-            group.create_task(customer.shop(until, PAUSE_SECONDS))
+            group.create_task(customer.shop(is_open, PAUSE_SECONDS, hands))

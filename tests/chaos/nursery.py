@@ -3,6 +3,10 @@
 Run as a program it reads one JSON object a line, `{"service", "environment", "log"}`, forks a child that becomes
 `python -m comanda.<service>` in that environment, and answers with its process id. It ends, and its children with it,
 when its input does.
+
+A child can also be stopped at a crash point instead of killed there. A signal from outside comes at any moment, mostly
+while the child waits for something, and then it wakes to the end of that wait's time limit. One that is to wake with an
+answer in its hands and nothing between it and the next step has to stop itself.
 """
 
 import importlib
@@ -15,9 +19,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from comanda.common import crashpoints, server
+from comanda.common import crashpoints, http, server
+
+STOP_VARIABLE = "CHAOS_STOP_AFTER_CALL"
+"""Names a file. When it is there, the next answer of a neighbour stops the process, before anything is made of it."""
 
 PRELOADED = (
+    "comanda.auth.app",
     "comanda.productos.app",
     "comanda.inventario.app",
     "comanda.pedidos.app",
@@ -82,9 +90,22 @@ def _become(service: str, environment: Mapping[str, str], log: str) -> None:
     for target, source in ((0, null), (1, output), (2, output)):
         os.dup2(source, target)
     importlib.reload(crashpoints)  # it reads the environment when it is imported
+    if STOP_VARIABLE in os.environ:
+        _stop_after_call(Path(os.environ[STOP_VARIABLE]))
     sys.argv = [f"comanda.{service}"]
     runpy.run_module(f"comanda.{service}", run_name="__main__", alter_sys=True)
     os._exit(0)
+
+
+def _stop_after_call(wanted: Path) -> None:
+    """Makes that file stop this process, once, at the point at which `crashpoints` would kill it."""
+
+    def stop_point(point: crashpoints.Point) -> None:
+        if point == "after-call" and wanted.exists():
+            wanted.unlink()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    vars(http)["crash_point"] = stop_point
 
 
 if __name__ == "__main__":

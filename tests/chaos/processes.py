@@ -96,6 +96,15 @@ class Service:
             await asyncio.sleep(LOOK_SECONDS / 5)
         return True
 
+    async def stopped(self, seconds: float) -> bool:
+        """Whether a signal has stopped it, or does so within that time."""
+        deadline = time.monotonic() + seconds
+        while _state(self.pid) != "T":
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(LOOK_SECONDS / 5)
+        return True
+
     async def ready(self, http: httpx2.AsyncClient) -> bool:
         """Waits until it serves; False: it died before."""
         deadline = time.monotonic() + READY_SECONDS
@@ -108,6 +117,11 @@ class Service:
             assert time.monotonic() < deadline, f"{self.name} does not get ready:\n{self.log.read_text()[-2000:]}"
             await asyncio.sleep(LOOK_SECONDS)
         return False
+
+
+def _state(pid: int) -> str:
+    """The letter that Linux gives to what a process is doing (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 async def supervise(services: list[Service]) -> None:

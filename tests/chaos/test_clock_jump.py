@@ -17,7 +17,7 @@ import pytest
 from chaos.checks import CLEAN_SECONDS, become_clean, faults
 from chaos.cluster import running
 from chaos.databases import sqlite
-from chaos.load import Memory, shopping
+from chaos.load import Memory, shopping, until
 from chaos.processes import Handle, launch
 
 STOCK = 10_000
@@ -41,7 +41,7 @@ async def test_clock_of_pedidos_jumps(folder: Path) -> None:
         product = await cluster.product(STOCK)
         end = time.monotonic() + BETWEEN_SECONDS * (len(JUMPS_SECONDS) + 1)
         async with asyncio.TaskGroup() as group:
-            group.create_task(shopping(cluster, memory, [product], customers=8, until=end, seed=1))
+            group.create_task(shopping(cluster, memory, [product], customers=8, is_open=until(end), seed=1))
             for jump in JUMPS_SECONDS:
                 await asyncio.sleep(BETWEEN_SECONDS)
                 offset.write_text(f"{jump:+d}")

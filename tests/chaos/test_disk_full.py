@@ -13,24 +13,25 @@ import pytest
 from chaos.checks import become_clean, faults
 from chaos.cluster import Cluster, running
 from chaos.databases import sqlite
-from chaos.load import Memory, shopping
+from chaos.load import Memory, shopping, until
 from chaos.processes import Service
 
 from comanda.cli.api import slug
 
 FULL_SECONDS = 2
 STOCK = 10_000
+SETTINGS = {"INVENTARIO_RESERVA_TTL_SECONDS": "5"}  # so that who never decides does not keep everybody waiting
 
 
 @pytest.mark.parametrize("service", ["pedidos", "inventario"])
 async def test_full_for_a_while(service: str, folder: Path) -> None:
     memory = Memory()
-    async with asyncio.timeout(120), running(folder, sqlite(folder)) as cluster:
+    async with asyncio.timeout(120), running(folder, sqlite(folder), settings=SETTINGS) as cluster:
         product = await cluster.product(STOCK)
         victim = cluster.of(service)[0]
         end = time.monotonic() + 2 * FULL_SECONDS
         async with asyncio.TaskGroup() as group:
-            group.create_task(shopping(cluster, memory, [product], customers=4, until=end, seed=1))
+            group.create_task(shopping(cluster, memory, [product], customers=4, is_open=until(end), seed=1))
             await asyncio.sleep(FULL_SECONDS / 2)
             _limit_files(victim, 0)
             await _only_reads(cluster, memory, product)

@@ -1,5 +1,8 @@
 """Every process is killed once while 16 customers shop; afterwards orders and stock agree, as everyone was told.
 
+`comanda verify` must be content within 30 s after the last kill. The customers leave soon after it, and have their last
+answers by then: what is verified is a system that nobody helps any more.
+
 By default one short round on each database. `COMANDA_CHAOS_ROUNDS=20` is the full acceptance: 20 rounds of 20 s on
 each, a line of the report for each (run it without `-n`). `COMANDA_CHAOS_SEED` repeats a round: its order of kills and
 its customers' choices, not the machine's timing.
@@ -14,17 +17,25 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from chaos.checks import become_clean, faults
+from chaos.accounts import lost_accounts, registering
+from chaos.checks import CLEAN_SECONDS, become_clean, faults
 from chaos.cluster import Cluster, running
 from chaos.databases import crash_postgresql, postgresql, sqlite
-from chaos.load import Memory, shopping
+from chaos.load import Memory, shopping, until
 from chaos.nursery import Nursery
+from chaos.processor import Processor
 
+from comanda.common.ports import free_ports
 from comanda.common.testing import PostgresServer
 
 ROUNDS = int(os.environ.get("COMANDA_CHAOS_ROUNDS", "0"))
 SECONDS = 20 if ROUNDS else 12
 SEED = int(os.environ.get("COMANDA_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+VERIFIED_SECONDS = 30
+MOST_SLOWDOWN = 1 if ROUNDS else 2
+"""The short round runs beside other tests: there the times may be as much longer as the processor was busy with others,
+up to this. The acceptance is strict."""
+
 CUSTOMERS = 16
 STOCK = (100_000, 100_000, 100)
 """Two products of which there is enough, and one that runs out."""
@@ -38,16 +49,23 @@ async def test_all_is_killed_once(
     seed = SEED + number
     async with asyncio.timeout(180), _started(dialect, folder, nursery) as (cluster, server):
         products = {await cluster.product(stock): stock for stock in STOCK}
-        memory, plan, end = Memory(), _plan(cluster, server, seed), time.monotonic() + SECONDS
+        memory, plan, processor = Memory(), _plan(cluster, server, seed), Processor()
+        is_open = until(time.monotonic() + SECONDS)
         async with asyncio.TaskGroup() as group:
-            group.create_task(shopping(cluster, memory, list(products), customers=CUSTOMERS, until=end, seed=seed))
+            group.create_task(
+                shopping(cluster, memory, list(products), customers=CUSTOMERS, is_open=is_open, seed=seed)
+            )
+            group.create_task(registering(cluster, memory, people=2, is_open=is_open))
             killing = group.create_task(_kill(cluster, server, plan))
-        verified, rested = (moment - killing.result() for moment in await become_clean(cluster, time.monotonic()))
-        wrong = await faults(cluster, memory, products)
+        slowdown = min(MOST_SLOWDOWN, processor.slowdown())
+        clean = await become_clean(cluster, time.monotonic(), CLEAN_SECONDS * slowdown)
+        verified, rested = (moment - killing.result() for moment in clean)
+        wrong = await faults(cluster, memory, products) + await lost_accounts(cluster, memory)
     with capsys.disabled():
-        print(_row(dialect, number, seed, plan, memory, verified, rested))  # noqa: T201  # the report of an acceptance
+        print(_row(dialect, number, seed, plan, memory, verified, rested, slowdown))  # noqa: T201  # the report
     assert not wrong, f"COMANDA_CHAOS_SEED={SEED} {plan}:\n" + "\n".join(wrong[:20]) + cluster.log()
-    assert len(memory.placed) > CUSTOMERS
+    assert verified <= VERIFIED_SECONDS * slowdown, cluster.log()
+    assert min(len(memory.placed), len(memory.accounts)) > CUSTOMERS
 
 
 def _plan(cluster: Cluster, server: PostgresServer | None, seed: int) -> list[str]:
@@ -73,21 +91,32 @@ async def _started(
     dialect: str, folder: Path, nursery: Nursery
 ) -> AsyncIterator[tuple[Cluster, PostgresServer | None]]:
     if dialect == "sqlite":
-        async with running(folder, sqlite(folder), launcher=nursery) as cluster:
+        async with running(folder, sqlite(folder), launcher=nursery, auth=True) as cluster:
             yield cluster, None
         return
     server = PostgresServer()
+    [server.port] = free_ports(1)
     try:
         await asyncio.to_thread(server.start)
-        async with running(folder, await postgresql(server.url), replicas=2, launcher=nursery) as cluster:
+        databases = await postgresql(server.url)
+        async with running(folder, databases, replicas=2, launcher=nursery, auth=True) as cluster:
             yield cluster, server
     finally:
         server.stop()
 
 
-def _row(dialect: str, number: int, seed: int, plan: list[str], memory: Memory, verified: float, rested: float) -> str:
+def _row(
+    dialect: str,
+    number: int,
+    seed: int,
+    plan: list[str],
+    memory: Memory,
+    verified: float,
+    rested: float,
+    slowdown: float,
+) -> str:
     return (
         f"\n{dialect} round {number} seed {seed}: {len(memory.placed)} orders acknowledged of {len(memory.orders)}, "
-        f"verify content {verified:.1f} s and at rest {rested:.1f} s after the last kill; {', '.join(plan)}; "
-        f"{dict(memory.answers)}"
+        f"{len(memory.accounts)} accounts; verify content {verified:.1f} s and at rest {rested:.1f} s after the last "
+        f"kill, limits × {slowdown:.2f}; {', '.join(plan)}; {dict(memory.answers)}"
     )

@@ -9,8 +9,9 @@ from e2e.helpers import ADMIN, new_customer
 
 from comanda.cli import environment, supervision
 from comanda.cli.api import Api, Unreachable, slug
-from comanda.cli.installation import Installation, free_ports
+from comanda.cli.installation import Installation
 from comanda.cli.seed import CATALOGUE, STOCK
+from comanda.common.ports import free_ports
 
 SECONDS_TO_RETURN = 30
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from comanda.cli import environment, supervision
 from comanda.cli.announce import READY
 from comanda.cli.api import Api, addresses
 from comanda.cli.errors import CommandFailed
+from comanda.common.ports import free_ports
 
 START_SECONDS = 60
 STOP_SECONDS = 40
@@ -117,15 +117,3 @@ class Installation:
                 self.output.append(line)
                 if line.rstrip("\n") == READY:
                     self._ready.set()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -3,12 +3,13 @@
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+from comanda.common.ports import free_ports as free_ports
 
 MEMORY_NEEDED_BYTES = 2 * 1024**3
 
@@ -133,18 +134,4 @@ def memory_folder() -> str | None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [int(item.getsockname()[1]) for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
+    return free_ports(1)[0]
