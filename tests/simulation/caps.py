@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from simulation.shop import YESTERDAYS_CLIENT
 from simulation.snapshot import FINAL, Snapshot
 
 
@@ -24,7 +25,7 @@ class Caps(NamedTuple):
             return
         orders, units = Counter[str](), Counter[str]()
         for order in now.orders.values():
-            if order.fase not in FINAL:
+            if order.fase not in FINAL and order.cliente_id != YESTERDAYS_CLIENT:  # whose orders were there before
                 orders[order.cliente_id] += 1
                 units[order.cliente_id] += sum(cantidad for _, cantidad in order.lines)
         for client in orders:

@@ -21,7 +21,7 @@ MUTATIONS: dict[str, Mutation] = {
 }
 
 LIKELY: dict[str, int] = {
-    "refusal_fails_its_neighbours": 28,
+    "refusal_fails_its_neighbours": 84,
     "answers_crossed": 0,
     "no_tombstone": 14,
     "liberar_deletes_the_row": 20,
@@ -32,7 +32,7 @@ LIKELY: dict[str, int] = {
     "repeated_confirmar_refused": 0,
     "repeated_reservar_holds_again": 0,
     "some_lines_are_held": 2,
-    "ajuste_ignores_fisico_esperado": 3,
+    "ajuste_ignores_fisico_esperado": 8,
     "movement_key_ignored": 0,
     "salida_takes_what_is_reserved": 3,
     "nothing_available": 0,
@@ -44,7 +44,7 @@ LIKELY: dict[str, int] = {
     "lease_without_fencing": 15,
     "key_in_its_own_transaction": 0,
     "order_after_its_key": 0,
-    "key_claimed_twice_in_a_batch": 211,
+    "key_claimed_twice_in_a_batch": 41,
     "answer_not_stored": 0,
     "lost_cas_answered_201": 0,
     "verdict_without_transition": 6,
@@ -56,7 +56,7 @@ LIKELY: dict[str, int] = {
     "cancelar_while_completing": 2,
     "completar_always_refused": 0,
     "cancelar_records_nothing": 0,
-    "any_200_confirms": 77,
+    "any_200_confirms": 103,
     "caps_not_checked": 7,
     "key_of_any_body": 0,
     "keys_swept_too_early": 8,

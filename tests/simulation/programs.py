@@ -14,11 +14,12 @@ import comanda.pedidos.app
 import comanda.pedidos.clients
 from comanda.common.http import Answer, Neighbour, NeighbourAnswer
 from comanda.common.resilience import Circuit
+from comanda.inventario.domain import Existencias
 from comanda.inventario.settings import Settings as InventarioSettings
 from comanda.pedidos.settings import Settings as PedidosSettings
+from simulation import fencing, sharing
 from simulation.caps import Caps
 from simulation.doors import InventarioDoor, PedidosDoor, ProductosDoor
-from simulation.fencing import watch
 from simulation.hosts import Host, Program
 from simulation.network import Message, Network
 from simulation.process import Process
@@ -104,6 +105,7 @@ class Loader:
     inactive: frozenset[UUID]
     caps: Caps
     found: Callable[[str], None]
+    passes: Callable[[Existencias], None]
 
     def pedidos(self, host: Host, process: Process) -> Program:
         database = self._database("comanda.pedidos", self.files.pedidos, host, process)
@@ -115,13 +117,14 @@ class Loader:
             comanda.pedidos.clients.InventarioHttp(inventario),
             comanda.pedidos.clients.ProductosHttp(productos),
         )
-        watch(parts.pedidos._repository, self.found)
+        fencing.watch(parts.pedidos._repository, self.found)
         return Program(PedidosDoor(parts.pedidos), parts.loops)
 
     def inventario(self, host: Host, process: Process) -> Program:
         database = self._database("comanda.inventario", self.files.inventario, host, process)
         productos = comanda.inventario.clients.ProductosHttp(self._neighbour("productos", INVENTARIO, host))
         parts = comanda.inventario.app.assemble(INVENTARIO, host.clock, database, productos)
+        sharing.watch(parts.inventario._repository, self.passes)
         return Program(InventarioDoor(parts.inventario), parts.loops)
 
     def productos(self, host: Host, process: Process) -> Program:

@@ -77,6 +77,9 @@ class Referee:
         for falta in told.body["faltantes"]:
             producto_id, solicitado, disponible = (falta[k] for k in ("producto_id", "solicitado", "disponible"))
             there_was = {stock.fisico - stock.reservado for stock in self._stock(producto_id, since, until)}
+            if producto_id in self.witness.passed:
+                passed = self.witness.passed[producto_id].became(since, until)
+                there_was |= {stock.fisico - stock.reservado for stock in passed}
             asked_for_it = wanted is None or wanted.get(producto_id) == solicitado
             if not asked_for_it or disponible not in there_was or solicitado <= disponible:
                 yield f"refusal: {told.client} was told {falta} for {told.message}, but there was {there_was}"

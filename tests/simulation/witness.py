@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
+from comanda.inventario.domain import Existencias
 from simulation.snapshot import Stock, dashed
 
 _STOCK = "SELECT producto_id, fisico, reservado FROM existencias"
@@ -39,6 +40,10 @@ class Life(Generic[Value]):
         first = max(0, bisect_left(self.times, since) - 1)
         return self.values[first : bisect_right(self.times, until)]
 
+    def became(self, since: float, until: float) -> list[Value]:
+        """Everything that it became in that time."""
+        return self.values[bisect_left(self.times, since) : bisect_right(self.times, until)]
+
 
 class Witness:
     """Args: time: the virtual clock. found: told of what is wrong at a commit."""
@@ -52,6 +57,8 @@ class Witness:
     ) -> None:
         self.orders: dict[str, Life[Stage]] = {}
         self.stock: dict[str, Life[Stock]] = {}
+        self.passed: dict[str, Life[Stock]] = {}
+        """What the stock was inside a transaction that several requests share, as each but the first found it."""
         self._time = time
         self._pedidos = pedidos
         self._inventario = inventario
@@ -67,6 +74,11 @@ class Witness:
             self._look_at_stock()
         else:
             self._look_at_orders()
+
+    def passes(self, now: Existencias) -> None:
+        """Called when inventario's engine has changed the stock of a product, before that is committed."""
+        life = self.passed.setdefault(str(now.producto_id), Life())
+        life.becomes(self._time(), Stock(now.fisico, now.reservado))
 
     def _look_at_stock(self) -> None:
         rows = set(self._inventario.execute(_STOCK).fetchall())

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from comanda.inventario.domain import Existencias
 from simulation import invariants, promises, snapshot
 from simulation.caps import Caps
 from simulation.clients import Client
@@ -101,7 +102,7 @@ class World:
         self._open_files()
         self._network = Network(loop, self._dice("network"), trace)
         inactive = frozenset([INACTIVE])
-        loader = Loader(self._files, self._network, self._prices, inactive, self._caps, self._found_one)
+        loader = Loader(self._files, self._network, self._prices, inactive, self._caps, self._found_one, self._passes)
         counts = {"productos": 1, "inventario": self._random.choice((1, 2)), "pedidos": self._random.choice((2, 3))}
         self._hosts = [
             self._host(f"{service}-{number}", getattr(loader, service))
@@ -211,6 +212,9 @@ class World:
         self._pedidos, self._inventario = open_file(self._files.pedidos), open_file(self._files.inventario)
         self._shop.open(self._pedidos, self._inventario)
         self._witness = Witness(self._loop.time, self._pedidos, self._inventario, self.found)
+
+    def _passes(self, now: Existencias) -> None:
+        self._witness.passes(now)
 
     def _committed(self, package: str) -> None:
         self._witness.committed(package)

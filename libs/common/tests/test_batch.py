@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from comanda.common.batch import Batch
-from comanda.common.database import DatabaseUnavailable
+from comanda.common.database import DatabaseUnavailable, RolledBack
 from comanda.common.problems import NoEncontrado, Problem, ServicioSaturado
 
 
@@ -23,6 +23,7 @@ class Transactions:
         self.committed: list[int] = []
         self.poison: set[int] = set()
         self.away = False
+        self.deadlocks = 0
         self.open = asyncio.Event()
         self.open.set()
 
@@ -31,6 +32,9 @@ class Transactions:
         await self.open.wait()
         if self.away:
             raise DatabaseUnavailable("away")
+        if self.deadlocks:
+            self.deadlocks -= 1
+            raise RolledBack("40P01")
         if self.poison & set(numbers):
             raise Poisoned(numbers)
         self.committed += numbers
@@ -115,14 +119,31 @@ class TestRefusals:
         transactions.away = False
         assert await batch.submit(2) == 4
 
-    async def test_too_many_wait(self, transactions: Transactions) -> None:
-        batch = Batch("t", transactions.serve, waiting=2)
-        tasks = await behind(batch, transactions, 2, 4)
-        with pytest.raises(ServicioSaturado) as refusal:
-            await batch.submit(6)
-        assert refusal.value.headers == {"Retry-After": "1"}
+    async def test_a_deadlock_is_tried_again(self, transactions: Transactions) -> None:
+        """It was rolled back for certain, and everybody else can still be served."""
+        transactions.deadlocks = 1
+        assert await together(Batch("t", transactions.serve), 2, 4) == [4, 8]
+        assert transactions.begun == [[2, 4], [2], [4]]
+
+    async def test_each_hears_of_the_fault_with_its_cause(self, transactions: Transactions) -> None:
+        transactions.away = True
+        one, other = await together(Batch("t", transactions.serve), 2, 4)
+        assert one is not other
+        assert one.__cause__ is other.__cause__
+        assert one.__cause__.__traceback__ is not None
+
+    async def test_who_has_waited_for_long_is_refused(
+        self, transactions: Transactions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("comanda.common.batch.PATIENCE_SECONDS", 0.01)
+        first, second = await behind(Batch("t", transactions.serve), transactions, 2)
+        await asyncio.sleep(0.02)
         transactions.open.set()
-        assert await asyncio.gather(*tasks) == [0, 4, 8]
+        assert await first == 0
+        with pytest.raises(ServicioSaturado) as refusal:
+            await second
+        assert refusal.value.headers == {"Retry-After": "1"}
+        assert transactions.committed == [0]
 
 
 class TestCallersWhoLeave:
@@ -135,21 +156,60 @@ class TestCallersWhoLeave:
         assert await asyncio.gather(first, stays) == [0, 8]
         assert transactions.committed == [0, 4]
 
-    async def test_already_taken_is_carried_out(self, transactions: Transactions) -> None:
+    async def test_already_taken_is_carried_out_before_the_caller_leaves(self, transactions: Transactions) -> None:
         batch = Batch("t", transactions.serve)
         first, follows = await behind(batch, transactions, 2)
         first.cancel()
-        await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not first.done()
         transactions.open.set()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert transactions.committed[0] == 0
         assert await follows == 4
-        assert transactions.committed == [0, 2]
 
     async def test_the_end_of_the_loop_leaves_nobody_waiting(self, transactions: Transactions) -> None:
         batch = Batch("t", transactions.serve)
         tasks = await behind(batch, transactions, 2, 4)
         assert batch._worker is not None
         batch._worker.cancel()
-        assert all(
-            isinstance(outcome, asyncio.CancelledError)
-            for outcome in await asyncio.gather(*tasks, return_exceptions=True)
-        )
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 3
+
+    async def test_nor_does_its_end_amid_the_halves(self) -> None:
+        alone = asyncio.Event()
+
+        async def stands_still(numbers: Sequence[int]) -> list[int | Problem]:
+            if len(numbers) > 1:
+                raise Poisoned
+            alone.set()
+            await asyncio.Event().wait()
+            return []
+
+        batch = Batch("t", stands_still)
+        tasks = [asyncio.create_task(batch.submit(number)) for number in range(5)]
+        await alone.wait()
+        assert batch._worker is not None
+        batch._worker.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 5
+
+    async def test_nor_does_its_end_before_it_began(self, transactions: Transactions) -> None:
+        batch = Batch("t", transactions.serve)
+        first = asyncio.create_task(batch.submit(2))
+        await asyncio.sleep(0)
+        assert batch._worker is not None
+        batch._worker.cancel()
+        second = asyncio.create_task(batch.submit(4))
+        outcomes = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+        assert await batch.submit(6) == 12
+
+    async def test_a_mistake_of_ours_leaves_nobody_waiting(self) -> None:
+        async def forgets_one(numbers: Sequence[int]) -> list[int | Problem]:
+            return list(numbers)[1:]
+
+        one, other = await together(Batch("t", forgets_one), 2, 4)
+        assert {type(one), type(other)} <= {int, ValueError}
+        assert ValueError in (type(one), type(other))

@@ -198,7 +198,7 @@ class TestPostgresql:
                     limits[name, setting] = value
         assert limits == {
             ("transaction", "statement_timeout"): "10s",
-            ("transaction", "lock_timeout"): "0",
+            ("transaction", "lock_timeout"): "2s",
             ("migration", "statement_timeout"): "0",
             ("migration", "lock_timeout"): "10s",
         }

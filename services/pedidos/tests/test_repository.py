@@ -41,7 +41,7 @@ class TestInsertar:
         await mundo.insertar(pedido)
         assert (await mundo.leer(pedido.id)).total_centimos == 10**16
         async with mundo.database.read() as connection:
-            assert await mundo.repository.abiertos(connection, "ana") == (1, 10**8)
+            assert await mundo.repository.pendientes(connection, ["ana", "eva"]) == {"ana": (1, 10**8), "eva": (0, 0)}
 
 
 class TestMover:
@@ -252,5 +252,5 @@ class TestIndices:
         assert "ix_pedidos_next_attempt_at" in plan
 
     async def test_de_los_abiertos_de_un_cliente(self, mundo: Any) -> None:
-        ask = lambda connection: mundo.repository.abiertos(connection, "ana")  # noqa: E731
+        ask = lambda connection: mundo.repository.pendientes(connection, ["ana"])  # noqa: E731
         assert "ix_pedidos_abiertos_cliente_id" in await self.plan(mundo.database, mundo, ask)

@@ -195,6 +195,29 @@ class TestJuntos:
             with pytest.raises(DemasiadosPendientes):
                 await mundo.crear(key=mundo.clave(f"k{n}", cliente="ana"), cliente="ana")
 
+    async def test_quien_se_va_mientras_se_escribe_deja_libre_su_clave(
+        self, mundo: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The transaction is shared, so it goes on without him; what it leaves is his, for when he comes again."""
+        dentro, seguir, insertar = asyncio.Event(), asyncio.Event(), mundo.repository.insertar
+
+        async def lenta(*arguments: Any) -> None:
+            dentro.set()
+            await seguir.wait()
+            await insertar(*arguments)
+
+        monkeypatch.setattr(mundo.repository, "insertar", lenta)
+        leaves = asyncio.create_task(mundo.crear(key=mundo.clave()))
+        await dentro.wait()
+        leaves.cancel()
+        await asyncio.sleep(0)
+        seguir.set()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+        [pedido] = await mundo.todos()
+        answer, _ = await mundo.crear(key=mundo.clave())
+        assert (answer.status, documento((answer, False))["id"]) == (201, str(pedido.id))
+
     async def test_sin_compartir_es_lo_mismo(self, replica: Any) -> None:
         mundo = replica(group_commit=1)
         outcomes = await asyncio.gather(*(mundo.crear(key=mundo.clave(f"k{n}")) for n in range(5)))

@@ -10,20 +10,33 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
 from prometheus_client import Histogram
 
-from comanda.common.database import DatabaseUnavailable
+from comanda.common.database import DatabaseUnavailable, RolledBack
 from comanda.common.problems import Problem, ServicioSaturado
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 SIZES = Histogram(
-    "comanda_lote", "Requests that one transaction served", ["lote"], buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+    "comanda_lote", "Requests that one transaction served", ["lote"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 200)
 )
+
+
+PATIENCE_SECONDS = 5.0
+"""Who has waited for so long is refused: its caller has given up, or is about to."""
+
+
+@dataclass(slots=True)
+class _Entry(Generic[Request, Result]):
+    request: Request
+    outcome: "asyncio.Future[Result | Problem]"
+    arrived: float
+    taken: bool = False
 
 
 class Batch(Generic[Request, Result]):
@@ -35,7 +48,6 @@ class Batch(Generic[Request, Result]):
             problem that this request is refused with. If it raises, none of them has had an effect, save after
             `DatabaseUnavailable`, when nobody can know.
         most: how many one transaction serves. 1: each has its own, at once, beside all others.
-        waiting: how many may wait for their turn; more are refused.
     """
 
     def __init__(
@@ -44,78 +56,115 @@ class Batch(Generic[Request, Result]):
         serve: Callable[[Sequence[Request]], Awaitable[Sequence[Result | Problem]]],
         *,
         most: int = 200,
-        waiting: int = 2000,
     ) -> None:
         self._serve = serve
         self._most = most
-        self._waiting = waiting
         self._sizes = SIZES.labels(name)
-        self._queue: deque[tuple[Request, asyncio.Future[Result | Problem]]] = deque()
+        self._queue: deque[_Entry[Request, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
     async def submit(self, request: Request) -> Result:
         """What becomes of the request.
 
-        A caller who is cancelled while the request waits takes it back; later it is carried out all the same.
+        A caller who is cancelled while the request waits takes it back. Once it is taken it is carried out, and only
+        then the cancellation goes on: whoever cleans up afterwards must find what there is to clean up.
 
         Raises:
-            ServicioSaturado: too many wait already.
+            ServicioSaturado: it has waited for `PATIENCE_SECONDS`.
             Exception: what the request is refused with, or what became of its transaction.
         """
-        if len(self._queue) >= self._waiting:
-            raise ServicioSaturado
         if self._most == 1:
+            self._sizes.observe(1)
             return _result((await self._serve([request]))[0])
-        future: asyncio.Future[Result | Problem] = asyncio.get_running_loop().create_future()
-        self._queue.append((request, future))
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
-        return _result(await future)
+        loop = asyncio.get_running_loop()
+        entry: _Entry[Request, Result] = _Entry(request, loop.create_future(), loop.time())
+        self._queue.append(entry)
+        if self._worker is None or self._worker.done():
+            self._worker = loop.create_task(self._work())
+            self._worker.add_done_callback(self._ended)
+        try:
+            return _result(await asyncio.shield(entry.outcome))
+        except asyncio.CancelledError:
+            if entry.taken:
+                await asyncio.wait([entry.outcome])
+            if not entry.outcome.cancel() and not entry.outcome.cancelled():
+                entry.outcome.exception()  # nobody else will ask for it
+            raise
 
     async def _work(self) -> None:
         structlog.contextvars.clear_contextvars()  # it serves many requests, so its log lines belong to none
+        group: Sequence[_Entry[Request, Result]] = ()
         try:
             while group := self._take():
-                await self._carry_out(group)
+                try:
+                    await self._carry_out(group)
+                except Exception as fault:  # a mistake of ours: all the same nobody may wait for ever
+                    _tell(group, fault)
+                await asyncio.sleep(0)  # so that the answers leave before the next ones are worked on
+        except BaseException:  # the loop is ending
+            for entry in group:
+                entry.outcome.cancel()
+            raise
         finally:
             self._worker = None
 
-    def _take(self) -> list[tuple[Request, asyncio.Future[Result | Problem]]]:
-        group: list[tuple[Request, asyncio.Future[Result | Problem]]] = []
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        """Lets go whoever waits for a worker that was cancelled, perhaps before it began."""
+        if worker.cancelled():
+            while self._queue:
+                self._queue.popleft().outcome.cancel()
+
+    def _take(self) -> list[_Entry[Request, Result]]:
+        group: list[_Entry[Request, Result]] = []
+        oldest = asyncio.get_running_loop().time() - PATIENCE_SECONDS
         while self._queue and len(group) < self._most:
-            request, future = self._queue.popleft()
-            if not future.done():  # else its caller has left
-                group.append((request, future))
+            entry = self._queue.popleft()
+            if entry.outcome.done():
+                continue  # its caller has left
+            if entry.arrived < oldest:
+                entry.outcome.set_exception(ServicioSaturado())
+                continue
+            entry.taken = True
+            group.append(entry)
         return group
 
-    async def _carry_out(self, group: Sequence[tuple[Request, asyncio.Future[Result | Problem]]]) -> None:
+    async def _carry_out(self, group: Sequence[_Entry[Request, Result]]) -> None:
         """Serves them together; if something breaks, in halves, until what broke it is alone."""
         try:
-            outcomes = await self._serve([request for request, _ in group])
+            outcomes = await self._serve([entry.request for entry in group])
         except DatabaseUnavailable as fault:
-            _tell(group, fault)
+            if not isinstance(fault, RolledBack) or len(group) == 1:
+                _tell(group, fault)
+                return
         except Exception as fault:
             if len(group) == 1:
                 _tell(group, fault)
                 return
-            middle = len(group) // 2
-            await self._carry_out(group[:middle])
-            await self._carry_out(group[middle:])
-        except BaseException:  # the loop is ending
-            for _, future in [*group, *self._queue]:
-                future.cancel()
-            raise
         else:
             self._sizes.observe(len(group))
-            for (_, future), outcome in zip(group, outcomes, strict=True):
-                if not future.done():
-                    future.set_result(outcome)
+            for entry, outcome in zip(group, outcomes, strict=True):
+                if not entry.outcome.done():
+                    entry.outcome.set_result(outcome)
+            return
+        middle = len(group) // 2
+        await self._carry_out(group[:middle])
+        await self._carry_out(group[middle:])
 
 
-def _tell(group: Sequence[tuple[object, asyncio.Future[Any]]], fault: Exception) -> None:
-    for _, future in group:
-        if not future.done():
-            future.set_exception(copy(fault))  # each caller adds its own traceback
+def _tell(group: Sequence[_Entry[Any, Any]], fault: Exception) -> None:
+    for entry in group:
+        if not entry.outcome.done():
+            entry.outcome.set_exception(fault if len(group) == 1 else _twin(fault))
+
+
+def _twin(fault: Exception) -> Exception:
+    """The same for one of several callers, each of whom adds a traceback of its own."""
+    try:
+        twin = copy(fault)
+    except TypeError:  # it takes other arguments than it keeps
+        return fault
+    twin.__cause__ = fault
+    return twin
 
 
 def _result(outcome: Result | Problem) -> Result:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
@@ -21,7 +21,9 @@ from comanda.common.sqlite import begin, creator
 LOCK_WAIT_SECONDS = 5.0
 """How long after its arrival a transaction gives up on SQLite's lock, while some other process holds it."""
 
-REQUEST_LIMITS = {"statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"}
+REQUEST_LIMITS = {"lock_timeout": "2s", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"}
+"""Whoever waits for a row gives up before its own caller does, who has 3 s by default."""
+
 MIGRATION_LIMITS = {"lock_timeout": "10s"}
 """A migration may work for long, but must not wait for long: every request would queue behind its lock."""
 
@@ -38,7 +40,20 @@ class DatabaseUnavailable(Exception):
     """
 
 
+class RolledBack(DatabaseUnavailable):
+    """PostgreSQL gave the transaction up to end a deadlock: nothing was committed, and it may be tried again."""
+
+
 Result = TypeVar("Result")
+
+Id = TypeVar("Id")
+
+
+def padded(ids: Sequence[Id]) -> list[Id]:
+    """The same set as a list whose length is a power of two, so that few different statements have to be prepared."""
+    if not ids:
+        return []
+    return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))]
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -237,6 +252,8 @@ def _faults_translated() -> Iterator[None]:
         raise DatabaseUnavailable(f"{type(error).__name__}: {getattr(error, 'orig', error)}") from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""
+        if state.startswith("40"):
+            raise RolledBack(state) from error
         if error.connection_invalidated or state.startswith(_PASSING_FAULTS):
             raise DatabaseUnavailable(state) from error
         raise

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common.clock import Clock
-from comanda.common.database import Database
+from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.inventario.almacen import CLOSED_KEPT, Almacen
 from comanda.inventario.domain import (
@@ -88,7 +88,7 @@ class Repository:
     async def leer_existencias(
         self, connection: AsyncConnection, ids: Iterable[UUID], *, bloquear: bool = False
     ) -> dict[UUID, Existencias]:
-        rows = await connection.execute(_LOCK_STOCK if bloquear else _READ_STOCK, {"ids": list(ids)})
+        rows = await connection.execute(_LOCK_STOCK if bloquear else _READ_STOCK, {"ids": padded(list(ids))})
         return {row["producto_id"]: Existencias(**row) for row in rows.mappings()}
 
     async def guardar_existencias(self, connection: AsyncConnection, cambiadas: Collection[Existencias]) -> None:
@@ -150,7 +150,11 @@ class Repository:
         ids = sorted(ids)
         if not ids:
             return {}
-        rows = (await connection.execute(_LOCK_RESERVAS if bloquear else _READ_RESERVAS, {"ids": ids})).mappings().all()
+        rows = (
+            (await connection.execute(_LOCK_RESERVAS if bloquear else _READ_RESERVAS, {"ids": padded(ids)}))
+            .mappings()
+            .all()
+        )
         return {reserva.pedido_id: reserva for reserva in await self._with_lines(connection, rows)}
 
     async def vencidas(
@@ -200,7 +204,7 @@ class Repository:
 
     async def _with_lines(self, connection: AsyncConnection, rows: Sequence[sa.RowMapping]) -> list[Reserva]:
         lineas: dict[UUID, list[Linea]] = {row["pedido_id"]: [] for row in rows}
-        for pedido_id, producto_id, cantidad in await connection.execute(_READ_LINES, {"ids": list(lineas)}):
+        for pedido_id, producto_id, cantidad in await connection.execute(_READ_LINES, {"ids": padded(list(lineas))}):
             lineas[pedido_id].append(Linea(producto_id, cantidad))
         return [
             Reserva(

@@ -276,7 +276,7 @@ class Inventario:
                 try:
                     outcomes.append(question.engine(almacen))
                 except Problem as refusal:
-                    outcomes.append(refusal)
+                    outcomes.append(refusal.with_traceback(None))  # which would keep all of the transaction in memory
             await self._repository.guardar(connection, almacen)
         return outcomes
 

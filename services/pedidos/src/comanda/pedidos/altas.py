@@ -73,12 +73,9 @@ class Altas:
 
     async def _over_the_caps(self, connection: AsyncConnection, pedidos: Sequence[Pedido]) -> dict[UUID, Problem]:
         """The refusals of orders with which their clients would have too much pending."""
-        if not (self._max_open_orders or self._max_open_units):
+        if not pedidos or not (self._max_open_orders or self._max_open_units):
             return {}
-        pending: dict[str, tuple[int, int]] = {}
-        for cliente_id in sorted({pedido.cliente_id for pedido in pedidos}):
-            await self._repository.bloquear_cliente(connection, cliente_id)
-            pending[cliente_id] = await self._repository.abiertos(connection, cliente_id)
+        pending = await self._repository.pendientes(connection, {pedido.cliente_id for pedido in pedidos})
         refused: dict[UUID, Problem] = {}
         for pedido in pedidos:
             orders, units = pending[pedido.cliente_id]

@@ -17,7 +17,7 @@ import structlog
 
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
-from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible, ServicioSaturado
 from comanda.pedidos.domain import ABANDONADO, EXPIRADO, RESERVAS_CERRADAS, Cerrada, Fase, Inventario, Pedido
 from comanda.pedidos.repository import Leased, Repository
 from comanda.pedidos.saga import Saga
@@ -26,7 +26,7 @@ BATCH = 50
 """Orders leased at once, and worked on concurrently: two rounds of tries at most, one to ask about reservations and one
 to act on the answer. A lease that ends before that is no harm: whoever is late finds that the order has moved on."""
 
-NO_VERDICT = (ServicioNoDisponible, RespuestaInvalida, DatabaseUnavailable)
+NO_VERDICT = (ServicioNoDisponible, RespuestaInvalida, DatabaseUnavailable, ServicioSaturado)
 
 log = structlog.get_logger()
 

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common.clock import uuid7_floor
-from comanda.common.database import Database
+from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.pedidos.domain import Estado, Fase, Linea, Pedido, Transicion
 from comanda.pedidos.tables import CANCELLED, OPEN, historial, pedidos
@@ -41,9 +42,14 @@ _POSTPONE = sa.update(pedidos).where(
 )
 _POSTPONE_UNDER_LEASE = _POSTPONE.where(pedidos.c.lease == sa.bindparam("seen_lease"))
 _HISTORY = sa.select(historial).where(historial.c.pedido_id == sa.bindparam("pedido_id")).order_by(historial.c.version)
-_LOCK_CLIENT = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(sa.bindparam("cliente_id", type_=sa.Text))))
-_OPEN_OF_CLIENT = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pedidos.c.unidades), 0)).where(
-    pedidos.c.cliente_id == sa.bindparam("cliente_id"), OPEN
+_LOCK_CLIENTS = sa.text(
+    "SELECT pg_advisory_xact_lock(lock) FROM "
+    "(SELECT DISTINCT hashtext(client) AS lock FROM unnest(:clients) AS client ORDER BY 1) AS locks"
+).bindparams(sa.bindparam("clients", type_=postgresql.ARRAY(sa.Text)))
+_OPEN_OF_CLIENTS = (
+    sa.select(pedidos.c.cliente_id, sa.func.count(), sa.func.sum(pedidos.c.unidades))
+    .where(pedidos.c.cliente_id.in_(sa.bindparam("clients", expanding=True)), OPEN)
+    .group_by(pedidos.c.cliente_id)
 )
 _DUE = (
     sa.select(pedidos.c.id)
@@ -111,7 +117,7 @@ class Repository:
             For each whether it was written: the order, and the lease if it names one, was as the caller saw it.
         """
         ids = sorted({transition.antes.id for transition in transitions})
-        rows = await connection.execute(_LOCK, {"ids": ids})
+        rows = await connection.execute(_LOCK, {"ids": padded(ids)})
         present = {pedido_id: (fase, version, lease) for pedido_id, fase, version, lease in rows}
         written: list[Transition] = []
         outcomes: list[bool] = []
@@ -184,15 +190,18 @@ class Repository:
             for row in await connection.execute(_HISTORY, {"pedido_id": pedido_id})
         ]
 
-    async def bloquear_cliente(self, connection: AsyncConnection, cliente_id: str) -> None:
-        """Makes the client's new orders wait for each other until the end of the transaction."""
-        if self._database.dialect == "postgresql":
-            await connection.execute(_LOCK_CLIENT, {"cliente_id": cliente_id})
+    async def pendientes(self, connection: AsyncConnection, cliente_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+        """How many pending orders each of the clients has, and how many units are in them.
 
-    async def abiertos(self, connection: AsyncConnection, cliente_id: str) -> tuple[int, int]:
-        """How many pending orders the client has, and how many units are in them."""
-        orders, units = (await connection.execute(_OPEN_OF_CLIENT, {"cliente_id": cliente_id})).one()
-        return orders, int(units)
+        Until the end of the transaction their other new orders wait.
+        """
+        clients = sorted(cliente_ids)
+        if self._database.dialect == "postgresql":
+            await connection.execute(_LOCK_CLIENTS, {"clients": clients})
+        found = dict.fromkeys(clients, (0, 0))
+        for cliente_id, orders, units in await connection.execute(_OPEN_OF_CLIENTS, {"clients": padded(clients)}):
+            found[cliente_id] = orders, int(units)
+        return found
 
     async def arrendar(
         self, connection: AsyncConnection, ahora: datetime, hasta: datetime, limite: int

@@ -207,8 +207,11 @@ class Pedidos:
             ClaveReutilizada, PeticionEnCurso, PedidoCancelado, and what `_reserve` raises.
         """
         async with self._database.read() as connection:
-            if await self._keys.find(connection, key) is None:
-                return None
+            record = await self._keys.find(connection, key)
+        if record is None:
+            return None
+        if record.answer is not None:
+            return record.answer, True
         now = self._clock.now()
         until = now + self._lease
         async with self._database.transaction() as connection:
