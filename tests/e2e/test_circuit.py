@@ -15,7 +15,7 @@ from e2e.helpers import ADMIN, SETTINGS, new_customer, new_product
 from comanda.cli.api import slug
 from comanda.cli.installation import Installation
 
-FAIL_MAX, RETRIES, RETRY_WAIT_SECONDS, BREAKER_SECONDS = 5, 2, 0.2, 8.0
+FAIL_MAX, RETRIES, RETRY_WAIT_SECONDS, BREAKER_SECONDS = 5, 2, 0.2, 12.0
 REFUSALS, PROBERS, AT_ONCE_SECONDS = 200, 20, 0.05
 
 
@@ -153,9 +153,10 @@ async def test_el_circuito_como_lo_promete_la_arquitectura(comanda: Installation
             began = time.perf_counter()
             _assert_unavailable(await place())
             refusals.append(time.perf_counter() - began)
-            began = time.perf_counter()
-            assert (await session.post("/pedidos", json=nothing)).status_code == 422
-            others.append(time.perf_counter() - began)
+            if len(refusals) % 2:
+                began = time.perf_counter()
+                assert (await session.post("/pedidos", json=nothing)).status_code == 422
+                others.append(time.perf_counter() - began)
         assert (len(refusals), gate.connections) == (REFUSALS, 0)
         # On a machine that is busy with other tests, an order that never comes to inventario takes its time too.
         assert _p99(refusals) <= AT_ONCE_SECONDS + _p99(others)
