@@ -108,10 +108,10 @@ async def _claimed(altas: Altas, alta: Alta) -> bool:
 @MUTATIONS.of(Keys, "claim_all", "7")
 async def key_claimed_twice_in_a_batch(
     self: Keys, connection: AsyncConnection, claims: Sequence[Claim], *, now: datetime
-) -> list[Key]:
+) -> list[Claim]:
     """Two requests with one new key in one batch both count as the first."""
-    stored = {key.place for key in await _claim_all(self, connection, claims, now=now)}
-    return [claim.key for claim in claims if claim.key.place in stored]
+    stored = {claim.key.place for claim in await _claim_all(self, connection, claims, now=now)}
+    return [claim for claim in claims if claim.key.place in stored]
 
 
 @MUTATIONS.of(Keys, "settle_all", "7")

@@ -35,6 +35,10 @@ LEASE_SECONDS, ABANDON_SECONDS, BACKOFF_SECONDS, TTL_SECONDS = 28.0, 300.0, 30.0
 LEASE_SECONDS, ABANDON_SECONDS, BACKOFF_SECONDS, TTL_SECONDS = 28.0, 300.0, 30.0, 900.0
 
 
+LONG = 1000
+"""Seconds after which recovery is due to look at an order in any phase."""
+
+
 class StillClock(FakeClock):
     """Background loops sleep for ever: a test calls `tick` itself."""
 
@@ -271,3 +275,10 @@ class Mundo:
 
 
 Fabrica = Callable[..., Mundo]
+
+
+async def vencido(mundo: Mundo, fase: Fase) -> Pedido:
+    """An order in that phase that recovery should look at now."""
+    pedido = await mundo.en_fase(fase)
+    mundo.clock.advance(LONG)
+    return pedido

@@ -3,22 +3,13 @@
 from typing import Any
 
 import pytest
+from pedidos_faults import SIN_VEREDICTO
+from pedidos_world import LONG, vencido
 
 from comanda.common.conditional import Precondition
 from comanda.common.database import DatabaseUnavailable
-from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.problems import ServicioNoDisponible
 from comanda.pedidos.domain import Fase
-
-SIN_VEREDICTO = [ServicioNoDisponible("inventario"), RespuestaInvalida("inventario")]
-LONG = 1000
-"""Seconds after which recovery is due to look at an order in any phase."""
-
-
-async def vencido(mundo: Any, fase: Fase) -> Any:
-    """An order in that phase that recovery should look at now."""
-    pedido = await mundo.en_fase(fase)
-    mundo.clock.advance(LONG)
-    return pedido
 
 
 class TestSolicitado:

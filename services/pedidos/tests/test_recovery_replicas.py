@@ -4,22 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from pedidos_world import LONG, vencido
 
-from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.problems import ServicioNoDisponible
 from comanda.common.testing import FakeClock
 from comanda.pedidos.domain import Fase
 from comanda.pedidos.recovery import BATCH
-
-SIN_VEREDICTO = [ServicioNoDisponible("inventario"), RespuestaInvalida("inventario")]
-LONG = 1000
-"""Seconds after which recovery is due to look at an order in any phase."""
-
-
-async def vencido(mundo: Any, fase: Fase) -> Any:
-    """An order in that phase that recovery should look at now."""
-    pedido = await mundo.en_fase(fase)
-    mundo.clock.advance(LONG)
-    return pedido
 
 
 class TestVarias:

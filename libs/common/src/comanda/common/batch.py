@@ -26,7 +26,6 @@ SIZES = Histogram(
     "comanda_lote", "Requests that one transaction served", ["lote"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 200)
 )
 
-
 PATIENCE_SECONDS = 5.0
 """Who has waited for so long is refused: its caller has given up, or is about to."""
 
@@ -45,8 +44,8 @@ class Batch(Generic[Request, Result]):
     Args:
         name: for the metrics.
         serve: serves requests in one transaction and returns what becomes of each, in their order: a result, or the
-            problem that this request is refused with. If it raises, none of them has had an effect, save after
-            `DatabaseUnavailable`, when nobody can know.
+            problem that this request is refused with. If it raises, none of them has had an effect, save after a
+            `DatabaseUnavailable` that is not `RolledBack`, when nobody can know.
         most: how many one transaction serves. 1: each has its own, at once, beside all others.
     """
 
@@ -105,8 +104,6 @@ class Batch(Generic[Request, Result]):
             for entry in group:
                 entry.outcome.cancel()
             raise
-        finally:
-            self._worker = None
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         """Lets go whoever waits for a worker that was cancelled, perhaps before it began."""
@@ -132,12 +129,9 @@ class Batch(Generic[Request, Result]):
         """Serves them together; if something breaks, in halves, until what broke it is alone."""
         try:
             outcomes = await self._serve([entry.request for entry in group])
-        except DatabaseUnavailable as fault:
-            if not isinstance(fault, RolledBack) or len(group) == 1:
-                _tell(group, fault)
-                return
         except Exception as fault:
-            if len(group) == 1:
+            perhaps_committed = isinstance(fault, DatabaseUnavailable) and not isinstance(fault, RolledBack)
+            if perhaps_committed or len(group) == 1:
                 _tell(group, fault)
                 return
         else:

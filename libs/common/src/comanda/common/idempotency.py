@@ -162,9 +162,9 @@ class Keys:
         self, connection: AsyncConnection, key: Key, *, now: datetime, resource_id: UUID | None, until: datetime | None
     ) -> bool:
         """Stores a new key, leased until that moment. False: somebody else stored it first."""
-        return key in await self.claim_all(connection, [Claim(key, resource_id, until)], now=now)
+        return bool(await self.claim_all(connection, [Claim(key, resource_id, until)], now=now))
 
-    async def claim_all(self, connection: AsyncConnection, claims: Sequence[Claim], *, now: datetime) -> list[Key]:
+    async def claim_all(self, connection: AsyncConnection, claims: Sequence[Claim], *, now: datetime) -> list[Claim]:
         """The same for many at once, of which the first wins where two name one key; returns those stored."""
         first: dict[tuple[str, ...], Claim] = {}
         for claim in claims:
@@ -181,7 +181,7 @@ class Keys:
             }
             for _, claim in sorted(first.items())  # in one order everywhere, so that nobody waits in a circle
         ]
-        return [first[tuple(place)].key for place in await connection.execute(self._claim, rows)]
+        return [first[tuple(place)] for place in await connection.execute(self._claim, rows)]
 
     async def forget(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
         """Removes keys that the same transaction has claimed."""

@@ -114,9 +114,8 @@ class Repository:
         """
         nuevas: set[UUID] = set()
         conocidas: dict[UUID, Reserva] = {}
-        while (
-            pendientes := provisionales.keys() - nuevas - conocidas.keys()
-        ):  # again for one that is being forgotten meanwhile
+        # Again for one that is being forgotten meanwhile.
+        while pendientes := provisionales.keys() - nuevas - conocidas.keys():
             nuevas |= await self._claim(connection, [provisionales[pedido_id] for pedido_id in sorted(pendientes)])
             conocidas |= await self.leer_reservas(connection, pendientes - nuevas, bloquear=True)
         ids = set(productos) | {linea.producto_id for reserva in conocidas.values() for linea in reserva.lineas}
@@ -150,11 +149,8 @@ class Repository:
         ids = sorted(ids)
         if not ids:
             return {}
-        rows = (
-            (await connection.execute(_LOCK_RESERVAS if bloquear else _READ_RESERVAS, {"ids": padded(ids)}))
-            .mappings()
-            .all()
-        )
+        statement = _LOCK_RESERVAS if bloquear else _READ_RESERVAS
+        rows = (await connection.execute(statement, {"ids": padded(ids)})).mappings().all()
         return {reserva.pedido_id: reserva for reserva in await self._with_lines(connection, rows)}
 
     async def vencidas(

@@ -62,8 +62,9 @@ class Altas:
         """One transaction. For each order: whether it was recorded, or the refusal."""
         async with self._database.transaction() as connection:
             claims = [Claim(alta.key, alta.pedido.id, alta.until) for alta in altas if alta.key]
-            claimed = {id(key) for key in await self._keys.claim_all(connection, claims, now=self._clock.now())}
-            ours = [alta for alta in altas if alta.key is None or id(alta.key) in claimed]
+            stored = await self._keys.claim_all(connection, claims, now=self._clock.now())
+            claimed = {claim.resource_id for claim in stored}
+            ours = [alta for alta in altas if alta.key is None or alta.pedido.id in claimed]
             refused = await self._over_the_caps(connection, [alta.pedido for alta in ours])
             placed = [alta.pedido for alta in ours if alta.pedido.id not in refused]
             await self._keys.forget(connection, [alta.key for alta in ours if alta.key and alta.pedido.id in refused])
