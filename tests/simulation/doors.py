@@ -11,8 +11,8 @@ from comanda.common.idempotency import Answer, Key
 from comanda.common.pagination import MAX_IDS, PageRequest
 from comanda.common.problems import NoEncontrado
 from comanda.inventario.domain import Linea, TipoMovimiento
-from comanda.inventario.routes import _movement_answer
-from comanda.inventario.schemas import ExistenciasDocumento, ReservaDocumento
+from comanda.inventario.routes import _movement_answer, _resultado
+from comanda.inventario.schemas import ExistenciasDocumento, LoteDocumento, ReservaDocumento
 from comanda.inventario.service import Inventario
 from comanda.pedidos.domain import LineaPedida, Pedido
 from comanda.pedidos.routes import WireRender
@@ -64,6 +64,12 @@ class InventarioDoor:
             page = await inventario.listar_reservas(PageRequest(MAX_IDS), ids=ids)
             elementos = [ReservaDocumento.de(reserva).model_dump(mode="json") for reserva in page.items]
             return Reply(200, dumps({"elementos": elementos, "siguiente": None}).encode())
+        if parts == ["lote"]:
+            operaciones = [
+                operacion.dominio() for operacion in LoteDocumento.model_validate_json(message.body or b"").operaciones
+            ]
+            outcomes = await inventario.operar(operaciones)
+            return Reply(200, dumps({"resultados": list(map(_resultado, operaciones, outcomes))}).encode())
         pedido_id = UUID(parts[0])
         if message.method == "PUT":
             lineas = tuple(

@@ -175,6 +175,7 @@ class World:
         self.found(invariants.when_quiet(self._look()))
         for client in self._clients:
             await client.ask_again()
+        await self._wait(lambda: snapshot.moving(self._pedidos), self._quiet_seconds)  # a request that was lost is new
         now = self._look()
         self.found(invariants.when_quiet(now))
         self.found(invariants.histories_are_whole(now, snapshot.histories(self._pedidos)))

@@ -1,7 +1,8 @@
 """Group commit: requests that arrive while a transaction runs share the next one.
 
 Many requests for one row would otherwise queue for its lock, and each would pay for a commit of its own. There is no
-timer: an idle service serves a request at once and alone, a busy one serves more at a time.
+timer: an idle service serves a request at once and alone, a busy one serves more at a time. Calls to a neighbour share
+the way in the same manner, see `calls.py`.
 
 Source: DeWitt et al., «Implementation Techniques for Main Memory Database Systems», SIGMOD 1984, §5.2.
 """
@@ -17,7 +18,7 @@ import structlog
 from prometheus_client import Histogram
 
 from comanda.common.database import DatabaseUnavailable, RolledBack
-from comanda.common.problems import Problem, ServicioSaturado
+from comanda.common.problems import ServicioSaturado
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -33,7 +34,7 @@ PATIENCE_SECONDS = 5.0
 @dataclass(slots=True)
 class _Entry(Generic[Request, Result]):
     request: Request
-    outcome: "asyncio.Future[Result | Problem]"
+    outcome: "asyncio.Future[Result | Exception]"
     arrived: float
     taken: bool = False
 
@@ -44,23 +45,33 @@ class Batch(Generic[Request, Result]):
     Args:
         name: for the metrics.
         serve: serves requests in one transaction and returns what becomes of each, in their order: a result, or the
-            problem that this request is refused with. If it raises, none of them has had an effect, save after a
+            exception that this request is refused with. If it raises, none of them has had an effect, save after a
             `DatabaseUnavailable` that is not `RolledBack`, when nobody can know.
         most: how many one transaction serves. 1: each has its own, at once, beside all others.
+        weigh: the weight of a request, where requests differ.
+        capacity: the weight that one transaction serves; a heavier request is served alone.
+        overlap_seconds: the next group does not wait for the one before longer than that; None: it waits for its end.
     """
 
     def __init__(
         self,
         name: str,
-        serve: Callable[[Sequence[Request]], Awaitable[Sequence[Result | Problem]]],
+        serve: Callable[[Sequence[Request]], Awaitable[Sequence[Result | Exception]]],
         *,
         most: int = 200,
+        weigh: Callable[[Request], int] = lambda _: 0,
+        capacity: int = 0,
+        overlap_seconds: float | None = None,
     ) -> None:
         self._serve = serve
         self._most = most
+        self._weigh = weigh
+        self._capacity = capacity
+        self._overlap_seconds = overlap_seconds
         self._sizes = SIZES.labels(name)
         self._queue: deque[_Entry[Request, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._turns: set[asyncio.Task[None]] = set()
 
     async def submit(self, request: Request) -> Result:
         """What becomes of the request.
@@ -75,31 +86,66 @@ class Batch(Generic[Request, Result]):
         if self._most == 1:
             self._sizes.observe(1)
             return _result((await self._serve([request]))[0])
+        entry = self._enqueue(request)
+        try:
+            return _result(await asyncio.shield(entry.outcome))
+        except asyncio.CancelledError:
+            await self._take_back([entry])
+            raise
+
+    async def submit_all(self, requests: Sequence[Request]) -> list[Result | Exception]:
+        """What becomes of each, in their order; they stand in the queue one behind the other.
+
+        A caller who is cancelled takes back what still waits, as with `submit`.
+        """
+        if self._most == 1:
+            return await asyncio.gather(*map(self.submit, requests), return_exceptions=True)  # type: ignore[return-value]  # a cancelled one cancels all
+        entries = [self._enqueue(request) for request in requests]
+        try:
+            await asyncio.wait([entry.outcome for entry in entries])
+        except asyncio.CancelledError:
+            await self._take_back(entries)
+            raise
+        return [entry.outcome.exception() or entry.outcome.result() for entry in entries]  # type: ignore[misc]
+
+    def _enqueue(self, request: Request) -> _Entry[Request, Result]:
         loop = asyncio.get_running_loop()
         entry: _Entry[Request, Result] = _Entry(request, loop.create_future(), loop.time())
         self._queue.append(entry)
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
             self._worker.add_done_callback(self._ended)
-        try:
-            return _result(await asyncio.shield(entry.outcome))
-        except asyncio.CancelledError:
-            if entry.taken:
-                await asyncio.wait([entry.outcome])
-            if not entry.outcome.cancel() and not entry.outcome.cancelled():
-                entry.outcome.exception()  # nobody else will ask for it
-            raise
+        return entry
+
+    async def _take_back(self, entries: Sequence[_Entry[Request, Result]]) -> None:
+        """Of a caller who leaves: what waits is dropped, what is taken is waited for."""
+        waiting = [entry.outcome for entry in entries if not entry.taken]
+        taken = [entry.outcome for entry in entries if entry.taken]
+        for outcome in waiting:
+            outcome.cancel()
+        if taken:
+            await asyncio.wait(taken)
+        for outcome in (*waiting, *taken):
+            if not outcome.cancelled():
+                outcome.exception()  # nobody else will ask for it
 
     async def _work(self) -> None:
         structlog.contextvars.clear_contextvars()  # it serves many requests, so its log lines belong to none
-        group: Sequence[_Entry[Request, Result]] = ()
+        while group := self._take():
+            if self._overlap_seconds is None:
+                await self._turn(group)
+            else:
+                turn = asyncio.get_running_loop().create_task(self._turn(group))
+                self._turns.add(turn)  # the loop itself keeps no hold on it
+                turn.add_done_callback(self._turns.discard)
+                await asyncio.wait([turn], timeout=self._overlap_seconds)
+            await asyncio.sleep(0)  # so that the answers leave before the next ones are worked on
+
+    async def _turn(self, group: Sequence[_Entry[Request, Result]]) -> None:
         try:
-            while group := self._take():
-                try:
-                    await self._carry_out(group)
-                except Exception as fault:  # a mistake of ours: all the same nobody may wait for ever
-                    _tell(group, fault)
-                await asyncio.sleep(0)  # so that the answers leave before the next ones are worked on
+            await self._carry_out(group)
+        except Exception as fault:  # a mistake of ours: all the same nobody may wait for ever
+            _tell(group, fault)
         except BaseException:  # the loop is ending
             for entry in group:
                 entry.outcome.cancel()
@@ -113,9 +159,13 @@ class Batch(Generic[Request, Result]):
 
     def _take(self) -> list[_Entry[Request, Result]]:
         group: list[_Entry[Request, Result]] = []
-        oldest = asyncio.get_running_loop().time() - PATIENCE_SECONDS
+        weight, oldest = 0, asyncio.get_running_loop().time() - PATIENCE_SECONDS
         while self._queue and len(group) < self._most:
-            entry = self._queue.popleft()
+            entry = self._queue[0]
+            weight += self._weigh(entry.request)
+            if group and weight > self._capacity > 0:
+                break
+            self._queue.popleft()
             if entry.outcome.done():
                 continue  # its caller has left
             if entry.arrived < oldest:
@@ -161,7 +211,7 @@ def _twin(fault: Exception) -> Exception:
     return twin
 
 
-def _result(outcome: Result | Problem) -> Result:
-    if isinstance(outcome, Problem):
+def _result(outcome: Result | Exception) -> Result:
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome

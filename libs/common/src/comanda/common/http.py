@@ -19,6 +19,7 @@ from httpx_aiohttp.httpx2 import AiohttpTransport
 from comanda.common.crashpoints import crash_point
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.common.resilience import Circuit, CircuitOpen, PoolExhausted
+from comanda.common.telemetry import REQUEST_ID_HEADER, current_request_id
 
 KEEPALIVE_SECONDS = 30
 """Idle connections are given up by us long before the servers do (75 s), so that a request rarely meets a dead one."""
@@ -67,6 +68,16 @@ class Answer:
         """The whole seconds of `Retry-After`, 1 if there are none."""
         value = self.headers.get("retry-after", "")
         return int(value) if value.isascii() and value.isdecimal() and len(value) < 7 else 1
+
+
+@dataclass(frozen=True)
+class Part(Answer):
+    """One of the answers that a shared call brings (`calls.py`)."""
+
+    body: Any = None
+
+    def json(self) -> Any:
+        return self.body
 
 
 class NeighbourAnswer(HTTPException):
@@ -120,9 +131,19 @@ class Neighbour:
         )
 
     async def request(
-        self, method: str, path: str, *, json: Any = None, params: Any = None, expected: Collection[int] = (200,)
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Any = None,
+        expected: Collection[int] = (200,),
+        weight: int = 1,
     ) -> Answer:
         """Sends a request, again if the network fails, and returns the answer if its status is `expected`.
+
+        Args:
+            weight: how many requests this one stands for, see `Circuit.call`.
 
         Raises:
             ServicioNoDisponible: the neighbour cannot be reached, its circuit is open, it says 429 or 503, or none of
@@ -132,7 +153,7 @@ class Neighbour:
         content = None if json is None else dumps(json, separators=(",", ":"), allow_nan=False).encode()
         attempt = partial(self._attempt, method, path, content, params)
         try:
-            answer = await self.circuit.call(attempt, slot=self._slot)
+            answer = await self.circuit.call(attempt, slot=self._slot, weight=weight)
         except NeighbourAnswer as refusal:
             answer = refusal.answer
         except CircuitOpen as error:
@@ -196,9 +217,9 @@ class Neighbour:
         headers = {"Authorization": f"Bearer {self._authorization()}"}
         if content is not None:
             headers["Content-Type"] = "application/json"
-        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        request_id = current_request_id()
         if request_id is not None:
-            headers["X-Request-Id"] = str(request_id)
+            headers[REQUEST_ID_HEADER] = request_id
         return headers
 
 

@@ -6,7 +6,8 @@ and a `title`. Raising it anywhere below a route answers the request with it; na
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from copy import copy
+from typing import Any, ClassVar, Self
 
 from fastapi import HTTPException
 from starlette.responses import Response
@@ -33,6 +34,12 @@ class Problem(HTTPException):
     def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **extras: Any) -> None:
         super().__init__(self.status, detail or self.title, dict(headers) if headers else None)
         self.extras = extras
+
+    def twin(self) -> Self:
+        """The same for another caller, who may add to it."""
+        twin = copy(self)
+        twin.extras = dict(self.extras)
+        return twin.with_traceback(None)
 
     def document(self, instance: str) -> dict[str, Any]:
         """The problem document, `instance` being the path of the request."""

@@ -118,12 +118,13 @@ class Circuit:
             clock=clock,
         )
 
-    async def call(self, attempt: Callable[[], Awaitable[T]], *, slot: Slot = nullcontext) -> T:
+    async def call(self, attempt: Callable[[], Awaitable[T]], *, slot: Slot = nullcontext, weight: int = 1) -> T:
         """Runs `attempt`, again after each `RequestError` as often as the retries allow.
 
         Args:
             attempt: one try. Called only while the circuit lets this call through.
             slot: entered before each try; whatever it waits for, the circuit is asked again afterwards.
+            weight: how many calls this one stands for: so many failures are counted if it fails.
 
         Raises:
             CircuitOpen: the circuit refuses, from the start or since an earlier try.
@@ -133,7 +134,7 @@ class Circuit:
         try:
             result = await self._round(attempt, slot, admitted)
         except (RequestError, HTTPException) as error:
-            self._settle(admitted, error)
+            self._settle(admitted, error, weight)
             raise
         else:
             self._settle(admitted, None)
@@ -189,20 +190,21 @@ class Circuit:
         """Whether the circuit has opened since that generation and has not closed again."""
         return self._generation != admitted and self.state != "CERRADO"
 
-    def _settle(self, admitted: int, error: Exception | None) -> None:
+    def _settle(self, admitted: int, error: Exception | None, weight: int = 1) -> None:
         """Tells the state machine how a call ended, unless the state it began in is over: that news is stale."""
-        if admitted != self._generation:
-            return
 
         def outcome() -> None:
             if error is not None:
                 raise error
 
-        before = self._breaker.current_state
-        with suppress(RequestError, HTTPException, CircuitBreakerError):
-            self._breaker.call(outcome)
-        if self._breaker.current_state is not before:
-            self._changed()
+        for _ in range(weight):
+            if admitted != self._generation:
+                return
+            before = self._breaker.current_state
+            with suppress(RequestError, HTTPException, CircuitBreakerError):
+                self._breaker.call(outcome)
+            if self._breaker.current_state is not before:
+                self._changed()
 
     def _release(self, admitted: int) -> None:
         """A call has ended. If it was the probe and brought no verdict, the next call probes."""

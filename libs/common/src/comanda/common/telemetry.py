@@ -32,6 +32,12 @@ def request_id(header: str | None, clock: Clock) -> str:
     return str(clock.new_id())
 
 
+def current_request_id() -> str | None:
+    """That of the request which is served in this context; None in a background loop."""
+    identifier: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return identifier
+
+
 def metrics_response() -> Response:
     """Everything measured in this process, in Prometheus' text format."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

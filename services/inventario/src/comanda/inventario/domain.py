@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 from uuid import UUID
 
 from comanda.common.problems import Problem
@@ -108,6 +108,15 @@ class Reserva:
 
     def cerrar(self, estado: EstadoReserva, ahora: datetime) -> "Reserva":
         return replace(self, estado=estado, actualizado_en=ahora)
+
+
+@dataclass(frozen=True, slots=True)
+class Operacion:
+    """What is asked of the stock for one order; only `reservar` has lines."""
+
+    tipo: Literal["reservar", "confirmar", "liberar"]
+    pedido_id: UUID
+    lineas: tuple[Linea, ...] = ()
 
 
 class ExistenciasInsuficientes(Problem):

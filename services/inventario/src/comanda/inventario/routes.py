@@ -3,16 +3,23 @@
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import Depends, Request, Response
+from fastapi.responses import JSONResponse
 
 from comanda.common.conditional import IfMatch, etag, not_modified
+from comanda.common.database import DatabaseUnavailable
 from comanda.common.idempotency import Answer, IdempotencyKeyHeader, key_of
+from comanda.common.operations import DATABASE
 from comanda.common.pagination import Ids, PageQuery, Pagina, page_body
 from comanda.common.problems import (
     ClaveReutilizada,
+    ErrorInterno,
     NoEncontrado,
     PeticionEnCurso,
+    Problem,
     RespuestaInvalida,
+    ServicioNoDisponible,
     VersionObsoleta,
     describe,
 )
@@ -26,6 +33,7 @@ from comanda.inventario.domain import (
     ExistenciasInsuficientes,
     InventarioExistente,
     Movimiento,
+    Operacion,
     ProductoInexistente,
     Reserva,
     ReservaCerrada,
@@ -37,12 +45,15 @@ from comanda.inventario.schemas import (
     ExistenciasDocumento,
     InventarioNuevo,
     LineasPedidas,
+    LoteDocumento,
     MovimientoDocumento,
     MovimientoNuevo,
     ReservaDocumento,
+    Resultados,
 )
 from comanda.inventario.service import Inventario
 
+log = structlog.get_logger()
 stock = router(prefix="/inventario", tags=["inventario"])
 reservas = router(prefix="/reservas", tags=["reservas"])
 
@@ -172,6 +183,29 @@ async def confirmar(pedido_id: UUID, servicio: Servicio, response: Response, _: 
 @reservas.post("/{pedido_id}/liberar", responses=describe(ReservaConfirmada), summary="Give the held stock back")
 async def liberar(pedido_id: UUID, servicio: Servicio, response: Response, _: Orquestador) -> ReservaDocumento:
     return _documento(await servicio.liberar(pedido_id), response)
+
+
+@reservas.post(
+    "/lote",
+    response_model=Resultados,
+    response_class=JSONResponse,
+    summary="Several of the above in one call, each answered as alone",
+)
+async def operar(datos: LoteDocumento, servicio: Servicio, _: Orquestador) -> Response:
+    operaciones = [operacion.dominio() for operacion in datos.operaciones]
+    return JSONResponse({"resultados": list(map(_resultado, operaciones, await servicio.operar(operaciones)))})
+
+
+def _resultado(operacion: Operacion, outcome: tuple[Reserva, bool] | Exception) -> dict[str, Any]:
+    if isinstance(outcome, tuple):
+        reserva, nueva = outcome
+        return {"status": 201 if nueva else 200, "cuerpo": ReservaDocumento.de(reserva).model_dump(mode="json")}
+    if isinstance(outcome, DatabaseUnavailable):
+        outcome = ServicioNoDisponible(DATABASE)
+    elif not isinstance(outcome, Problem):
+        log.error("operation_failed", pedido_id=str(operacion.pedido_id), exc_info=outcome)
+        outcome = ErrorInterno()
+    return {"status": outcome.status, "cuerpo": outcome.document(f"/reservas/{operacion.pedido_id}")}
 
 
 @reservas.get("", summary="All reservations, the newest order first")

@@ -1,15 +1,26 @@
 """JSON shapes of inventario."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from comanda.common.requests import Body, Integer, Line, no_repeats
-from comanda.inventario.domain import EstadoReserva, Existencias, Falta, Linea, Movimiento, Reserva, TipoMovimiento
+from comanda.inventario.domain import (
+    EstadoReserva,
+    Existencias,
+    Falta,
+    Linea,
+    Movimiento,
+    Operacion,
+    Reserva,
+    TipoMovimiento,
+)
 
 MAX_COUNT = 1_000_000_000
 MAX_LINES = 100
+MAX_OPERATIONS = 200
 MAX_PER_LINE = 1_000_000
 
 Cantidad = Annotated[Integer, Field(ge=0, le=MAX_COUNT)]
@@ -35,6 +46,39 @@ class LineasPedidas(Body):
 
     def dominio(self) -> tuple[Linea, ...]:
         return tuple(Linea(linea.producto_id, linea.cantidad) for linea in self.lineas)
+
+
+class OperacionDocumento(Body):
+    """What is asked for one order."""
+
+    pedido_id: UUID
+    operacion: Literal["reservar", "confirmar", "liberar"]
+    lineas: Lineas | None = None
+
+    @model_validator(mode="after")
+    def _lines_to_reserve(self) -> Self:
+        if (self.operacion == "reservar") != (self.lineas is not None):
+            raise PydanticCustomError("texto", "Solo «reservar» lleva líneas, y las necesita.")
+        return self
+
+    def dominio(self) -> Operacion:
+        lineas = tuple(Linea(linea.producto_id, linea.cantidad) for linea in self.lineas or ())
+        return Operacion(self.operacion, self.pedido_id, lineas)
+
+
+class LoteDocumento(Body):
+    operaciones: Annotated[list[OperacionDocumento], Field(min_length=1, max_length=MAX_OPERATIONS)]
+
+
+class Resultado(BaseModel):
+    """As the operation's own route would have answered: the status, and the reservation or the problem."""
+
+    status: int
+    cuerpo: dict[str, Any]
+
+
+class Resultados(BaseModel):
+    resultados: list[Resultado]
 
 
 class InventarioNuevo(Body):

@@ -24,6 +24,7 @@ from comanda.inventario.domain import (
     InventarioExistente,
     Linea,
     Movimiento,
+    Operacion,
     ProductoInexistente,
     Productos,
     Reserva,
@@ -164,23 +165,19 @@ class Inventario:
         Raises:
             ExistenciasInsuficientes, ReservaCerrada.
         """
-
-        def engine(almacen: Almacen) -> tuple[Reserva, bool]:
-            nueva = pedido_id in almacen.nuevas
-            return almacen.reservar(pedido_id, lineas, uuid7_time(pedido_id)), nueva
-
-        provisional = self._provisional(pedido_id, EstadoReserva.ACTIVA)
-        productos = tuple(linea.producto_id for linea in lineas)
-        outcome: tuple[Reserva, bool] = await self._decisions.submit(Question(provisional, engine, productos))
-        return outcome
+        return await self._operar(Operacion("reservar", pedido_id, lineas))
 
     async def confirmar(self, pedido_id: UUID) -> Reserva:
         """Raises `ReservaCerrada`."""
-        return await self._close(pedido_id, lambda almacen: almacen.confirmar(pedido_id))
+        return (await self._operar(Operacion("confirmar", pedido_id)))[0]
 
     async def liberar(self, pedido_id: UUID) -> Reserva:
         """Raises `ReservaConfirmada`."""
-        return await self._close(pedido_id, lambda almacen: almacen.liberar(pedido_id))
+        return (await self._operar(Operacion("liberar", pedido_id)))[0]
+
+    async def operar(self, operaciones: Sequence[Operacion]) -> list[tuple[Reserva, bool] | Exception]:
+        """All of them, in that order: for each the reservation and whether it is new, or what it is refused with."""
+        return await self._decisions.submit_all([self._question(operacion) for operacion in operaciones])
 
     async def consultar_reserva(self, pedido_id: UUID) -> Reserva:
         """Raises `NoEncontrado`."""
@@ -259,9 +256,18 @@ class Inventario:
     def _tombstone(self, pedido_id: UUID) -> Reserva:
         return self._provisional(pedido_id, EstadoReserva.LIBERADA)
 
-    async def _close(self, pedido_id: UUID, engine: Callable[[Almacen], Reserva]) -> Reserva:
-        closed: Reserva = await self._decisions.submit(Question(self._tombstone(pedido_id), engine))
-        return closed
+    async def _operar(self, operacion: Operacion) -> tuple[Reserva, bool]:
+        outcome: tuple[Reserva, bool] = await self._decisions.submit(self._question(operacion))
+        return outcome
+
+    def _question(self, operacion: Operacion) -> Question:
+        pedido_id, lineas = operacion.pedido_id, operacion.lineas
+        if operacion.tipo == "reservar":
+            provisional = self._provisional(pedido_id, EstadoReserva.ACTIVA)
+            productos = tuple(linea.producto_id for linea in lineas)
+            return Question(provisional, partial(_reservar, pedido_id, lineas), productos)
+        act = _confirmar if operacion.tipo == "confirmar" else _liberar
+        return Question(self._tombstone(pedido_id), partial(act, pedido_id))
 
     async def _decide(self, questions: Sequence[Question]) -> list[Any]:
         """One transaction of the engine. What a refusal leaves behind is committed with the rest."""
@@ -279,6 +285,19 @@ class Inventario:
                     outcomes.append(refusal.with_traceback(None))  # which would keep all of the transaction in memory
             await self._repository.guardar(connection, almacen)
         return outcomes
+
+
+def _reservar(pedido_id: UUID, lineas: tuple[Linea, ...], almacen: Almacen) -> tuple[Reserva, bool]:
+    nueva = pedido_id in almacen.nuevas
+    return almacen.reservar(pedido_id, lineas, uuid7_time(pedido_id)), nueva
+
+
+def _confirmar(pedido_id: UUID, almacen: Almacen) -> tuple[Reserva, bool]:
+    return almacen.confirmar(pedido_id), False
+
+
+def _liberar(pedido_id: UUID, almacen: Almacen) -> tuple[Reserva, bool]:
+    return almacen.liberar(pedido_id), False
 
 
 def _expirar(pedido_id: UUID, almacen: Almacen) -> None:

@@ -43,9 +43,9 @@ def create_app(
     clock = clock or SystemClock()
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
     neighbours = _neighbours(settings, clock, transport)
-    parts = assemble(
-        settings, clock, database, InventarioHttp(neighbours["inventario"]), ProductosHttp(neighbours["productos"])
-    )
+    inventario = InventarioHttp(neighbours["inventario"], most=settings.group_commit)
+    productos = ProductosHttp(neighbours["productos"], most=settings.group_commit)
+    parts = assemble(settings, clock, database, inventario, productos)
     services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
     return common.create_app(
         common.Wiring(
@@ -100,7 +100,17 @@ def assemble(
         max_open_units=settings.max_open_units,
         group_commit=settings.group_commit,
     )
-    pedidos = Pedidos(database, repository, keys, altas, saga, productos, clock, lease_seconds=settings.lease_seconds)
+    pedidos = Pedidos(
+        database,
+        repository,
+        keys,
+        altas,
+        saga,
+        productos,
+        clock,
+        lease_seconds=settings.lease_seconds,
+        group_commit=settings.group_commit,
+    )
     recovery = Recovery(
         database,
         repository,

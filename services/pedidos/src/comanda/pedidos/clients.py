@@ -1,13 +1,16 @@
 """Calls of pedidos to its neighbours, and what their answers mean for an order."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from comanda.common.http import Answer, Neighbour
+from comanda.common.calls import SharedCalls
+from comanda.common.http import Answer, Neighbour, Part
 from comanda.common.money import to_cents
-from comanda.common.problems import RespuestaInvalida
+from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.pedidos.domain import (
     INSUFICIENTES,
     RESERVA_CERRADA,
@@ -23,41 +26,101 @@ from comanda.pedidos.domain import (
 
 Parsed = TypeVar("Parsed")
 
+MOST_IDS = 200
+"""Ids that one question may name."""
+
+MOST_BYTES = 256 * 1024
+"""About the size of the largest shared call, far below what a service takes."""
+
+LINE_BYTES = 120
+"""More than a line, or the rest of an operation, takes of a shared call on average."""
+
+EXPECTED: Mapping[str, Collection[int]] = {"reservar": (200, 201, 409), "confirmar": (200, 409), "liberar": (200,)}
+"""The answers of inventario that say something of the reservation."""
+
 
 class ProductosHttp:
-    """productos, over HTTP."""
+    """productos, over HTTP.
 
-    def __init__(self, neighbour: Neighbour) -> None:
+    Args:
+        most: how many requests may share a call.
+    """
+
+    def __init__(self, neighbour: Neighbour, *, most: int = MOST_IDS) -> None:
         self._neighbour = neighbour
+        self._calls = SharedCalls(
+            "fichas",
+            neighbour.circuit,
+            alone=self._ask,
+            together=self._ask_together,
+            most=most,
+            weigh=len,
+            capacity=MOST_IDS,
+        )
 
     async def fichas(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha]:
         """Those of the products that exist. Raises `ServicioNoDisponible`, `RespuestaInvalida`."""
-        answer = await self._neighbour.request("GET", "/productos", params={"ids": ",".join(map(str, ids))})
+        return await self._calls.submit(ids)
+
+    async def _ask(self, ids: Collection[UUID], weight: int = 1) -> Mapping[UUID, Ficha]:
+        params = {"ids": ",".join(map(str, ids))}
+        answer = await self._neighbour.request("GET", "/productos", params=params, weight=weight)
         fichas = _parsed(answer, lambda body: [_ficha(item) for item in body["elementos"]])
         return {ficha.producto_id: ficha for ficha in fichas}
 
+    async def _ask_together(self, questions: Sequence[Sequence[UUID]]) -> Sequence[Mapping[UUID, Ficha]]:
+        ids = dict.fromkeys(producto_id for question in questions for producto_id in question)
+        return [await self._ask(ids, len(questions))] * len(questions)
+
+
+@dataclass(frozen=True, slots=True)
+class Operacion:
+    """What inventario is asked to do for one order."""
+
+    tipo: Literal["reservar", "confirmar", "liberar"]
+    pedido: Pedido
+
+    @property
+    def bytes(self) -> int:
+        return LINE_BYTES * (1 + len(self.pedido.lineas))
+
+    @property
+    def lineas(self) -> list[dict[str, Any]]:
+        return [{"producto_id": str(linea.producto_id), "cantidad": linea.cantidad} for linea in self.pedido.lineas]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As a part of a shared call."""
+        document = {"pedido_id": str(self.pedido.id), "operacion": self.tipo}
+        return document | {"lineas": self.lineas} if self.tipo == "reservar" else document
+
 
 class InventarioHttp:
-    """inventario, over HTTP."""
+    """inventario, over HTTP.
 
-    def __init__(self, neighbour: Neighbour) -> None:
+    Args:
+        most: how many operations may share a call.
+    """
+
+    def __init__(self, neighbour: Neighbour, *, most: int = MOST_IDS) -> None:
         self._neighbour = neighbour
+        self._calls = SharedCalls(
+            "operaciones",
+            neighbour.circuit,
+            alone=self._send,
+            together=self._send_together,
+            most=most,
+            weigh=lambda operacion: operacion.bytes,
+            capacity=MOST_BYTES,
+        )
 
     async def reservar(self, pedido: Pedido) -> Reservada | Insuficientes | Cerrada:
         """Raises `ServicioNoDisponible`, `RespuestaInvalida`: nothing is known."""
-        lineas = [{"producto_id": str(linea.producto_id), "cantidad": linea.cantidad} for linea in pedido.lineas]
-        answer = await self._neighbour.request(
-            "PUT", f"/reservas/{pedido.id}", json={"lineas": lineas}, expected=(200, 201, 409)
-        )
-        if answer.status != 409:
-            return _parsed(answer, lambda body: Reservada(_moment(body["expira_en"])))
-        if answer.slug == INSUFICIENTES:
-            return _parsed(answer, lambda body: Insuficientes(body["faltantes"]))
-        return _closed(answer)
+        return _reservada(await self._calls.submit(Operacion("reservar", pedido)))
 
     async def confirmar(self, pedido: Pedido) -> Confirmada | Cerrada:
         """Raises `ServicioNoDisponible`, `RespuestaInvalida`: nothing is known."""
-        answer = await self._neighbour.request("POST", f"/reservas/{pedido.id}/confirmar", expected=(200, 409))
+        answer = await self._calls.submit(Operacion("confirmar", pedido))
         if answer.status == 409:
             return _closed(answer)
         _check_state(answer, pedido, {"CONFIRMADA"})
@@ -65,7 +128,7 @@ class InventarioHttp:
 
     async def liberar(self, pedido: Pedido) -> Liberada:
         """Raises `ServicioNoDisponible`, `RespuestaInvalida`: nothing is known."""
-        answer = await self._neighbour.request("POST", f"/reservas/{pedido.id}/liberar")
+        answer = await self._calls.submit(Operacion("liberar", pedido))
         _check_state(answer, pedido, RESERVAS_CERRADAS)
         return Liberada()
 
@@ -78,6 +141,41 @@ class InventarioHttp:
         return _parsed(
             answer, lambda body: {UUID(item["pedido_id"]): str(item["estado"]) for item in body["elementos"]}
         )
+
+    async def _send(self, operacion: Operacion) -> Answer:
+        """One operation in a call of its own."""
+        path = f"/reservas/{operacion.pedido.id}"
+        send = partial(self._neighbour.request, expected=EXPECTED[operacion.tipo])
+        if operacion.tipo == "reservar":
+            return await send("PUT", path, json={"lineas": operacion.lineas})
+        return await send("POST", f"{path}/{operacion.tipo}")
+
+    async def _send_together(self, operaciones: Sequence[Operacion]) -> Sequence[Answer | Exception]:
+        body = {"operaciones": [operacion.document for operacion in operaciones]}
+        answer = await self._neighbour.request("POST", "/reservas/lote", json=body, weight=len(operaciones))
+        parts = _parsed(answer, lambda body: [(int(part["status"]), part["cuerpo"]) for part in body["resultados"]])
+        if len(parts) != len(operaciones):
+            raise RespuestaInvalida(answer.servicio)
+        return [
+            _part(operacion, Part(answer.servicio, status, {}, b"", body))
+            for operacion, (status, body) in zip(operaciones, parts, strict=True)
+        ]
+
+
+def _part(operacion: Operacion, answer: Part) -> Answer | Exception:
+    """What `Neighbour.request` would have made of it."""
+    if answer.status in EXPECTED[operacion.tipo]:
+        return answer
+    refusal = ServicioNoDisponible if answer.status in (429, 503) else RespuestaInvalida
+    return refusal(answer.servicio)
+
+
+def _reservada(answer: Answer) -> Reservada | Insuficientes | Cerrada:
+    if answer.status != 409:
+        return _parsed(answer, lambda body: Reservada(_moment(body["expira_en"])))
+    if answer.slug == INSUFICIENTES:
+        return _parsed(answer, lambda body: Insuficientes(body["faltantes"]))
+    return _closed(answer)
 
 
 def _check_state(answer: Answer, pedido: Pedido, states: Collection[str]) -> None:

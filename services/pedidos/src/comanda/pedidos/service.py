@@ -6,16 +6,18 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from comanda.common.batch import Batch
 from comanda.common.clock import Clock, uuid7_time
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database, DatabaseUnavailable
-from comanda.common.idempotency import Answer, Key, Keys, running
+from comanda.common.idempotency import Answer, Key, Keys, Record, running
 from comanda.common.money import to_text
 from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import (
     DatosInvalidos,
     NoEncontrado,
     PeticionEnCurso,
+    Problem,
     RespuestaInvalida,
     ServicioNoDisponible,
 )
@@ -61,6 +63,7 @@ class Pedidos:
         clock: Clock,
         *,
         lease_seconds: float,
+        group_commit: int,
     ) -> None:
         self._database = database
         self._repository = repository
@@ -70,6 +73,7 @@ class Pedidos:
         self._clock = clock
         self._lease = timedelta(seconds=lease_seconds)
         self._altas = altas
+        self._found = Batch("claves", self._find, most=group_commit)
 
     async def crear(
         self,
@@ -206,8 +210,7 @@ class Pedidos:
         Raises:
             ClaveReutilizada, PeticionEnCurso, PedidoCancelado, and what `_reserve` raises.
         """
-        async with self._database.read() as connection:
-            record = await self._keys.find(connection, key)
+        record = await self._found.submit(key)
         if record is None:
             return None
         if record.answer is not None:
@@ -232,6 +235,10 @@ class Pedidos:
         if pedido.fase is Fase.SOLICITADO:
             return await self._reserve(pedido, key, until, render)
         return await self._from_row(pedido, key, render)
+
+    async def _find(self, keys: Sequence[Key]) -> Sequence[Record | Problem | None]:
+        async with self._database.read() as connection:
+            return await self._keys.find_all(connection, keys)
 
     async def _from_row(self, pedido: Pedido, key: Key | None, render: Render) -> tuple[Answer, bool]:
         """The answer of a request whose order somebody else has moved on.
