@@ -18,8 +18,8 @@ from comanda.common import migrations, openapi
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.edge import Edge
-from comanda.common.operations import DATABASE, operations_router, serve_docs
-from comanda.common.problems import MetodoNoPermitido, NoEncontrado, PeticionIlegible, Problem, ServicioNoDisponible
+from comanda.common.operations import operations_router, serve_docs
+from comanda.common.problems import MetodoNoPermitido, NoEncontrado, PeticionIlegible, Problem
 from comanda.common.requests import validation_problem
 from comanda.common.resilience import Circuit
 from comanda.common.settings import ServiceSettings
@@ -85,7 +85,6 @@ def create_app(wiring: Wiring) -> FastAPI:
     openapi.install(app)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(DatabaseUnavailable, _on_database_unavailable)
     app.add_middleware(Edge, wiring=wiring, ready=app.state.ready)
     return app
 
@@ -174,8 +173,3 @@ def _allowed(request: Request, first: str) -> str:
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # what the handler is registered for
     return validation_problem(error).response(request.scope["path"])
-
-
-async def _on_database_unavailable(request: Request, error: Exception) -> Response:
-    log.warning("database_unavailable", reason=str(error))
-    return ServicioNoDisponible(DATABASE).response(request.scope["path"])

@@ -7,6 +7,8 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from comanda.common.database import DatabaseUnavailable
+from comanda.common.direct import DirectRoutes
 from comanda.common.operations import DATABASE, UNGUARDED
 from comanda.common.problems import (
     CuerpoDemasiadoGrande,
@@ -36,6 +38,7 @@ class Edge:
         self._wiring = wiring
         self._settings = wiring.settings
         self._ready = ready
+        self._direct = DirectRoutes(wiring.routers)
         self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +70,9 @@ class Edge:
             await self._serve(scope, headers, receive, send_with_id)
         except Problem as problem:
             await problem.response(scope["path"])(scope, receive, send_with_id)
+        except DatabaseUnavailable as fault:
+            log.warning("database_unavailable", reason=str(fault))
+            await ServicioNoDisponible(DATABASE).response(scope["path"])(scope, receive, send_with_id)
         except ClientGone:
             status = 499
         except Exception:
@@ -86,10 +92,13 @@ class Edge:
             if not self._ready.is_set():
                 raise ServicioNoDisponible(DATABASE)
         if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
-            receive = await self._whole_body(headers, receive)
-        await self._app(scope, receive, send)
+            body = await self._whole_body(headers, receive)
+        else:
+            body = b""
+        response = await self._direct.answer(scope, _replay(body, receive))
+        await (response or self._app)(scope, _replay(body, receive), send)
 
-    async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:
+    async def _whole_body(self, headers: Headers, receive: Receive) -> bytes:
         """Receives the body, within its bounds, before anything else happens."""
         limit = self._settings.max_body_bytes
         length = headers.get("content-length", "0")
@@ -97,25 +106,29 @@ class Edge:
             raise CuerpoDemasiadoGrande(f"El límite es de {limit} bytes.")
         try:
             async with asyncio.timeout(self._settings.body_timeout_seconds):
-                body = await _read(receive, limit)
+                return await _read(receive, limit)
         except TimeoutError:
             raise PlazoDelCuerpoAgotado from None
-        given = False
-
-        async def replay() -> Message:
-            nonlocal given
-            if given:
-                return await receive()
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        return replay
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "-")
         REQUESTS.labels(self._wiring.name, scope["method"], route, str(status)).observe(seconds)
         if scope["path"] not in UNGUARDED:
             log.info("request", method=scope["method"], path=_path(scope), status=status, ms=round(seconds * 1000, 2))
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was received before, and then what comes after it."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

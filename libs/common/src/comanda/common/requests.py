@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -122,7 +122,7 @@ class StrictRoute(APIRoute):
             for guard in guards:  # who may not call is told so, before anybody looks at the body
                 await guard(request)
             if takes_json:
-                _check_body(request, await request.body(), required=required)
+                check_body(request, await request.body(), required=required)
             return await handle(request)
 
         return strict
@@ -134,7 +134,8 @@ def _calls(dependant: Dependant) -> Iterator[Any]:
         yield from _calls(needed)
 
 
-def _check_body(request: Request, body: bytes, *, required: bool) -> None:
+def check_body(request: Request, body: bytes, *, required: bool) -> None:
+    """Raises `JsonInvalido` when a body is missing, `TipoNoAdmitido` when it is not sent as JSON."""
     if not body:
         if required:
             raise JsonInvalido("Falta el cuerpo.")
@@ -147,6 +148,11 @@ def _check_body(request: Request, body: bytes, *, required: bool) -> None:
 def router(**options: Any) -> APIRouter:
     """An `APIRouter` whose routes are strict."""
     return APIRouter(route_class=StrictRoute, **options)
+
+
+def document(model: BaseModel, headers: Mapping[str, str]) -> Response:
+    """A 200 with that document."""
+    return Response(model.__pydantic_serializer__.to_json(model), headers=headers, media_type="application/json")
 
 
 def validation_problem(error: RequestValidationError) -> DatosInvalidos:

@@ -1,11 +1,12 @@
 """HTTP ↔ use cases of pedidos."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
 from comanda.common.conditional import IfMatch, etag, not_modified
+from comanda.common.direct import direct
 from comanda.common.idempotency import Answer, IdempotencyKeyHeader, key_of
 from comanda.common.pagination import PageQuery, Pagina, page_body
 from comanda.common.problems import (
@@ -17,7 +18,7 @@ from comanda.common.problems import (
     VersionObsoleta,
     describe,
 )
-from comanda.common.requests import Line, Moment, router
+from comanda.common.requests import Line, Moment, document, router
 from comanda.common.security import allow
 from comanda.common.tokens import Principal
 from comanda.pedidos.domain import (
@@ -81,6 +82,7 @@ class WireRender:
     ),
     summary="Place an order and hold its stock",
 )
+@direct
 async def crear(
     datos: PedidoNuevo,
     servicio: Servicio,
@@ -116,9 +118,11 @@ async def listar(
 
 
 @routes.get("/{pedido_id}", response_model=PedidoDocumento, responses=describe(NoEncontrado), summary="Read an order")
-async def consultar(pedido_id: UUID, servicio: Servicio, request: Request, response: Response, caller: Lector) -> Any:
+@direct
+async def consultar(pedido_id: UUID, servicio: Servicio, request: Request, caller: Lector) -> Response:
     pedido = await servicio.consultar(pedido_id, _only_of(caller, ALL_ORDERS))
-    return not_modified(request, etag(pedido.version)) or _document(pedido, response)
+    tag = etag(pedido.version)
+    return not_modified(request, tag) or document(PedidoDocumento.de(pedido), {"ETag": tag})
 
 
 @routes.get("/{pedido_id}/historial", responses=describe(NoEncontrado), summary="What happened to an order")

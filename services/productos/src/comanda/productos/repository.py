@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.common.database import Database
+from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.productos.domain import Producto, SkuEnUso, clave_de_orden, plegar, texto_de_busqueda
 from comanda.productos.tables import productos, retirado
@@ -17,6 +17,8 @@ from comanda.productos.tables import productos, retirado
 Orden = Literal["nombre", "precio", "creado_en"]
 
 _COLUMNS = [productos.c[name] for name in Producto.__slots__]
+_READ = sa.select(*_COLUMNS).where(productos.c.id.in_(sa.bindparam("ids", expanding=True)))
+_LOCK = sa.select(*_COLUMNS).where(productos.c.id == sa.bindparam("producto_id")).with_for_update()
 _SORT_COLUMN: dict[Orden, str] = {"nombre": "nombre_orden", "precio": "precio_centimos", "creado_en": "creado_en"}
 
 _fts = sa.table("productos_busqueda", sa.column("rowid", sa.Integer))
@@ -45,12 +47,15 @@ class Repository:
         statement = sa.update(productos).where(productos.c.id == producto.id).values(_values(producto))
         await _refusing_used_sku(connection, statement)
 
-    async def leer(self, connection: AsyncConnection, producto_id: UUID, *, bloquear: bool = False) -> Producto | None:
-        query = sa.select(*_COLUMNS).where(productos.c.id == producto_id)
-        if bloquear:
-            query = query.with_for_update()
-        row = (await connection.execute(query)).mappings().one_or_none()
-        return Producto(**row) if row else None
+    async def leer(self, connection: AsyncConnection, producto_id: UUID) -> Producto | None:
+        """Locks it."""
+        row = (await connection.execute(_LOCK, {"producto_id": producto_id})).one_or_none()
+        return Producto(*row) if row else None
+
+    async def leer_varios(self, connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Producto]:
+        """Those of the products that exist."""
+        rows = await connection.execute(_READ, {"ids": padded(sorted(set(ids)))})
+        return {row.id: Producto(*row) for row in rows}
 
     async def listar(
         self,

@@ -1,14 +1,15 @@
 """HTTP ↔ use cases of productos."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
 from comanda.common.conditional import IfMatch, etag, not_modified
+from comanda.common.direct import direct
 from comanda.common.pagination import Ids, PageQuery, Pagina, page_body
 from comanda.common.problems import NoEncontrado, VersionObsoleta, describe
-from comanda.common.requests import Line, router
+from comanda.common.requests import Line, document, router
 from comanda.common.security import allow
 from comanda.common.tokens import Principal
 from comanda.productos.domain import Producto, SkuEnUso
@@ -63,10 +64,16 @@ async def listar(
     return page_body(found.map(lambda producto: ProductoDocumento.de(producto, moneda)), request, response)
 
 
-@routes.get("/{producto_id}", responses=describe(NoEncontrado), summary="Read a product")
-async def consultar(producto_id: UUID, servicio: Servicio, request: Request, response: Response, _: Lector) -> Any:
+@routes.get(
+    "/{producto_id}", response_model=ProductoDocumento, responses=describe(NoEncontrado), summary="Read a product"
+)
+@direct
+async def consultar(producto_id: UUID, servicio: Servicio, request: Request, _: Lector) -> Response:
     producto = await servicio.consultar(producto_id)
-    return not_modified(request, etag(producto.version)) or _documento(producto, request, response)
+    tag = etag(producto.version)
+    return not_modified(request, tag) or document(
+        ProductoDocumento.de(producto, request.app.state.wiring.settings.moneda), {"ETag": tag}
+    )
 
 
 @routes.patch("/{producto_id}", responses=describe(NoEncontrado, VersionObsoleta, SkuEnUso), summary="Change a product")

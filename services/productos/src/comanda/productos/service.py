@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from comanda.common.batch import Batch
 from comanda.common.clock import Clock
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database
 from comanda.common.pagination import Page, PageRequest
-from comanda.common.problems import NoEncontrado
+from comanda.common.problems import NoEncontrado, Problem
 from comanda.productos.domain import Producto
 from comanda.productos.repository import Orden, Repository
 
@@ -20,6 +21,7 @@ class Catalogo:
         self._database = database
         self._repository = Repository(database)
         self._clock = clock
+        self._reads = Batch("productos", self._leer)
 
     async def crear(self, *, sku: str, nombre: str, descripcion: str, precio_centimos: int) -> Producto:
         """Raises `SkuEnUso`."""
@@ -41,11 +43,7 @@ class Catalogo:
 
     async def consultar(self, producto_id: UUID) -> Producto:
         """Raises `NoEncontrado`."""
-        async with self._database.read() as connection:
-            producto = await self._repository.leer(connection, producto_id)
-        if producto is None:
-            raise NoEncontrado
-        return producto
+        return await self._reads.submit(producto_id)
 
     async def listar(
         self,
@@ -62,7 +60,7 @@ class Catalogo:
     async def modificar(self, producto_id: UUID, cambios: Mapping[str, Any], precondition: Precondition) -> Producto:
         """Raises `NoEncontrado`, `VersionObsoleta`, `SkuEnUso`."""
         async with self._database.transaction() as connection:
-            producto = await self._repository.leer(connection, producto_id, bloquear=True)
+            producto = await self._repository.leer(connection, producto_id)
             if producto is None:
                 raise NoEncontrado
             precondition.check(producto.version)
@@ -70,6 +68,12 @@ class Catalogo:
             if modificado is not producto:
                 await self._repository.actualizar(connection, modificado)
         return modificado
+
+    async def _leer(self, ids: Sequence[UUID]) -> Sequence[Producto | Problem]:
+        """Several at once: each is read after it was asked for, so nobody sees less than what was committed before."""
+        async with self._database.read() as connection:
+            encontrados = await self._repository.leer_varios(connection, ids)
+        return [encontrados.get(producto_id) or NoEncontrado() for producto_id in ids]
 
     async def retirar(self, producto_id: UUID, precondition: Precondition) -> None:
         """Raises `NoEncontrado`, `VersionObsoleta`."""
