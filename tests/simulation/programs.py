@@ -12,6 +12,7 @@ import comanda.inventario.app
 import comanda.inventario.clients
 import comanda.pedidos.app
 import comanda.pedidos.clients
+import comanda.pedidos.fichas
 from comanda.common.http import Answer, Neighbour, NeighbourAnswer
 from comanda.common.resilience import Circuit
 from comanda.inventario.domain import Existencias
@@ -77,7 +78,7 @@ class SimulatedNeighbour(Neighbour):
         self._network = network
         self._source = source
 
-    async def _attempt(self, method: str, path: str, content: bytes | None, params: Any) -> Answer:
+    async def _attempt(self, method: str, path: str, content: bytes | None, params: Any, headers: Any) -> Answer:
         message = Message(method, path, content, params or {})
         reply = await self._network.exchange(self._source, self.name, message, self._timeout_seconds)
         answer = Answer(self.name, reply.status, reply.headers, reply.content)
@@ -115,7 +116,7 @@ class Loader:
             host.clock,
             database,
             comanda.pedidos.clients.InventarioHttp(inventario),
-            comanda.pedidos.clients.ProductosHttp(productos),
+            comanda.pedidos.fichas.ProductosHttp(productos, host.clock),
         )
         fencing.watch(parts.pedidos._repository, self.found)
         return Program(PedidosDoor(parts.pedidos), parts.loops)

@@ -74,7 +74,7 @@ class TestAnswers:
     async def test_as_the_breaker_sees_them(self, server: Server, neighbour: Neighbour) -> None:
         server.behaviour = problem(404, "no-encontrado")
         with pytest.raises(NeighbourAnswer) as raised:
-            await neighbour._attempt("GET", "/", None, None)
+            await neighbour._attempt("GET", "/", None, None, {})
         assert isinstance(raised.value, HTTPException)
         assert (raised.value.status, raised.value.status_code, raised.value.slug) == (404, 404, "no-encontrado")
         assert raised.value.problem["status"] == 404

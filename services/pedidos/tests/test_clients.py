@@ -6,62 +6,30 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import httpx2
 import pytest
+from vecino import Vecino
 
 from comanda.common.http import Neighbour
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
-from comanda.common.resilience import Circuit
 from comanda.common.testing import FakeClock
-from comanda.pedidos.clients import InventarioHttp, ProductosHttp
+from comanda.pedidos.clients import InventarioHttp
 from comanda.pedidos.domain import (
     Cerrada,
     Confirmada,
     Fase,
-    Ficha,
     Insuficientes,
     Liberada,
     Linea,
     Pedido,
     Reservada,
 )
+from comanda.pedidos.fichas import ProductosHttp
 
 CAFE, TE = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LINEAS = (Linea(CAFE, "CAF-1", "Café", 250, 3), Linea(TE, "TE-1", "Té", 5, 1))
 PEDIDO = Pedido(UUID(int=9), "ana", Fase.SOLICITADO, 1, LINEAS, "EUR", None, None, NOW, NOW)
 NO_VERDICTS = [None, [], "texto", {}, {"estado": "CONFIRMADA"}, {"pedido_id": str(CAFE), "estado": "CONFIRMADA"}]
-FICHA = {"id": str(CAFE), "sku": "CAF-1", "nombre": "Café", "precio": "2.50", "moneda": "EUR", "activo": True}
-
-
-class Vecino:
-    """Answers everything with one response and remembers the requests."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.requests: list[httpx2.Request] = []
-        self.response: httpx2.Response = httpx2.Response(200)
-        self.circuit = Circuit(
-            "vecino", fail_max=1, timeout_seconds=60, retry_attempts=0, retry_wait_seconds=0, clock=clock
-        )
-        self.neighbour = Neighbour(
-            "inventario",
-            "http://vecino",
-            circuit=self.circuit,
-            timeout_seconds=20,
-            authorization=lambda: "t",
-            transport=httpx2.MockTransport(self._answer),
-        )
-
-    async def _answer(self, request: httpx2.Request) -> httpx2.Response:
-        self.requests.append(request)
-        return httpx2.Response(self.response.status_code, headers=self.response.headers, content=self.response.content)
-
-    def responde(self, status: int, body: Any = None, *, content: bytes | None = None, **headers: str) -> None:
-        raw = json.dumps(body).encode() if content is None else content
-        self.response = httpx2.Response(status, content=raw, headers=headers)
-
-    def rechaza(self, status: int, slug: str, **extras: Any) -> None:
-        self.responde(status, {"type": f"https://comanda.dev/problemas/{slug}", "status": status, **extras})
 
 
 @pytest.fixture
@@ -198,42 +166,12 @@ class TestEstados:
             await inventario.estados([CAFE])
 
 
-class TestFichas:
-    async def test_de_los_que_existen(self, vecino: Vecino) -> None:
-        vecino.responde(200, {"elementos": [FICHA], "siguiente": None})
-        fichas = await ProductosHttp(vecino.neighbour).fichas([CAFE, TE])
-        assert fichas == {CAFE: Ficha(CAFE, "CAF-1", "Café", 250, "EUR", True)}
-        [request] = vecino.requests
-        assert (request.method, request.url.path) == ("GET", "/productos")
-        assert request.url.params["ids"] == f"{CAFE},{TE}"
-
-    @pytest.mark.parametrize(
-        "cambio",
-        [{"id": 5}, {"id": "x"}, {"id": None}, {"precio": 2.5}, {"precio": "-1"}, {"precio": None}, {"precio": "x"}],
-    )
-    async def test_una_ficha_que_no_lo_es(self, vecino: Vecino, cambio: dict[str, Any]) -> None:
-        vecino.responde(200, {"elementos": [FICHA | cambio]})
-        with pytest.raises(RespuestaInvalida):
-            await ProductosHttp(vecino.neighbour).fichas([CAFE])
-
-    @pytest.mark.parametrize("campo", FICHA)
-    async def test_una_ficha_sin_un_campo(self, vecino: Vecino, campo: str) -> None:
-        vecino.responde(200, {"elementos": [{k: v for k, v in FICHA.items() if k != campo}]})
-        with pytest.raises(RespuestaInvalida):
-            await ProductosHttp(vecino.neighbour).fichas([CAFE])
-
-    @pytest.mark.parametrize("activo", [False, None, "true", 1])
-    async def test_solo_true_esta_a_la_venta(self, vecino: Vecino, activo: Any) -> None:
-        vecino.responde(200, {"elementos": [FICHA | {"activo": activo}]})
-        assert not (await ProductosHttp(vecino.neighbour).fichas([CAFE]))[CAFE].activo
-
-
 CALLS: dict[str, Callable[[Neighbour], Any]] = {
     "reservar": lambda neighbour: InventarioHttp(neighbour).reservar(PEDIDO),
     "confirmar": lambda neighbour: InventarioHttp(neighbour).confirmar(PEDIDO),
     "liberar": lambda neighbour: InventarioHttp(neighbour).liberar(PEDIDO),
     "estados": lambda neighbour: InventarioHttp(neighbour).estados([PEDIDO.id]),
-    "fichas": lambda neighbour: ProductosHttp(neighbour).fichas([CAFE]),
+    "fichas": lambda neighbour: ProductosHttp(neighbour, FakeClock()).fichas([CAFE]),
 }
 
 

@@ -137,12 +137,14 @@ class Neighbour:
         *,
         json: Any = None,
         params: Any = None,
+        headers: Mapping[str, str] | None = None,
         expected: Collection[int] = (200,),
         weight: int = 1,
     ) -> Answer:
         """Sends a request, again if the network fails, and returns the answer if its status is `expected`.
 
         Args:
+            headers: beside those that every request carries.
             weight: how many requests this one stands for, see `Circuit.call`.
 
         Raises:
@@ -151,7 +153,7 @@ class Neighbour:
             RespuestaInvalida: any other status.
         """
         content = None if json is None else dumps(json, separators=(",", ":"), allow_nan=False).encode()
-        attempt = partial(self._attempt, method, path, content, params)
+        attempt = partial(self._attempt, method, path, content, params, headers or {})
         try:
             answer = await self.circuit.call(attempt, slot=self._slot, weight=weight)
         except NeighbourAnswer as refusal:
@@ -183,10 +185,12 @@ class Neighbour:
         finally:
             self._connections.release()
 
-    async def _attempt(self, method: str, path: str, content: bytes | None, params: Any) -> Answer:
+    async def _attempt(
+        self, method: str, path: str, content: bytes | None, params: Any, headers: Mapping[str, str]
+    ) -> Answer:
         """One send and its whole answer; whatever the network does ends as a `RequestError`."""
         request = self._client.build_request(
-            method, path, content=content, params=params, headers=self._headers(content)
+            method, path, content=content, params=params, headers={**self._headers(content), **headers}
         )
         try:
             crash_point("before-call")

@@ -5,6 +5,7 @@ Source: "Paging through results", https://use-the-index-luke.com/no-offset; Link
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common.conditional import not_modified
 from comanda.common.problems import DatosInvalidos
 
 Item = TypeVar("Item")
@@ -93,14 +95,17 @@ def _id_filter(
 Ids = Annotated[IdFilter, Depends(_id_filter)]
 
 
-def page_body(page: Page[Item], request: Request, response: Response) -> Pagina[Item]:
-    """The body of a page; sets the `Link` header (RFC 8288) of the response when there is a next one."""
+def page_body(page: Page[BaseModel], request: Request) -> Response:
+    """The answer with a page: `Link` (RFC 8288) when there is a next one, a 304 when the client has this very page."""
+    items = b",".join([item.__pydantic_serializer__.to_json(item) for item in page.items])
+    body = b'{"elementos":[%b],"siguiente":%b}' % (items, json.dumps(page.next_cursor).encode())
+    headers = {"ETag": f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'}
     if page.next_cursor is not None:
         query = urlencode(
             [*((k, v) for k, v in request.query_params.multi_items() if k != "cursor"), ("cursor", page.next_cursor)]
         )
-        response.headers["Link"] = f'<{quote(request.scope["path"])}?{query}>; rel="next"'
-    return Pagina(elementos=list(page.items), siguiente=page.next_cursor)
+        headers["Link"] = f'<{quote(request.scope["path"])}?{query}>; rel="next"'
+    return not_modified(request, headers["ETag"]) or Response(body, headers=headers, media_type="application/json")
 
 
 class Keyset:

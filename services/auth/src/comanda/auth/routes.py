@@ -92,12 +92,10 @@ async def cambiar_password(datos: PasswordCambio, servicio: Servicio, persona: P
     )
 
 
-@routes.get("/usuarios", summary="List users, oldest first")
-async def listar(
-    servicio: Servicio, page: PageQuery, request: Request, response: Response, _: Gestor
-) -> Pagina[UsuarioGestionado]:
+@routes.get("/usuarios", response_model=Pagina[UsuarioGestionado], summary="List users, oldest first")
+async def listar(servicio: Servicio, page: PageQuery, request: Request, _: Gestor) -> Response:
     found = await servicio.listar(page)
-    return page_body(found.map(UsuarioGestionado.de), request, response)
+    return page_body(found.map(UsuarioGestionado.de), request)
 
 
 @routes.get(

@@ -85,11 +85,9 @@ async def crear(datos: InventarioNuevo, servicio: Servicio, response: Response, 
     return ExistenciasDocumento.de(existencias)
 
 
-@stock.get("", summary="All stock")
-async def listar(
-    servicio: Servicio, page: PageQuery, request: Request, response: Response, _: Lector
-) -> Pagina[ExistenciasDocumento]:
-    return page_body((await servicio.listar(page)).map(ExistenciasDocumento.de), request, response)
+@stock.get("", response_model=Pagina[ExistenciasDocumento], summary="All stock")
+async def listar(servicio: Servicio, page: PageQuery, request: Request, _: Lector) -> Response:
+    return page_body((await servicio.listar(page)).map(ExistenciasDocumento.de), request)
 
 
 @stock.post("/disponibilidad", summary="Is there enough of each?")
@@ -150,12 +148,17 @@ def _movement_answer(movimiento: Movimiento, existencias: Existencias) -> Answer
     return Answer(201, body, {"ETag": etag(existencias.version)})
 
 
-@stock.get("/{producto_id}/movimientos", responses=describe(NoEncontrado), summary="The ledger of a product")
+@stock.get(
+    "/{producto_id}/movimientos",
+    response_model=Pagina[MovimientoDocumento],
+    responses=describe(NoEncontrado),
+    summary="The ledger of a product",
+)
 async def listar_movimientos(
-    producto_id: UUID, servicio: Servicio, page: PageQuery, request: Request, response: Response, _: Auditor
-) -> Pagina[MovimientoDocumento]:
+    producto_id: UUID, servicio: Servicio, page: PageQuery, request: Request, _: Auditor
+) -> Response:
     movimientos = await servicio.listar_movimientos(producto_id, page)
-    return page_body(movimientos.map(MovimientoDocumento.de), request, response)
+    return page_body(movimientos.map(MovimientoDocumento.de), request)
 
 
 @reservas.put(
@@ -208,18 +211,17 @@ def _resultado(operacion: Operacion, outcome: tuple[Reserva, bool] | Exception) 
     return {"status": outcome.status, "cuerpo": outcome.document(f"/reservas/{operacion.pedido_id}")}
 
 
-@reservas.get("", summary="All reservations, the newest order first")
+@reservas.get("", response_model=Pagina[ReservaDocumento], summary="All reservations, the newest order first")
 async def listar_reservas(
     servicio: Servicio,
     page: PageQuery,
     request: Request,
-    response: Response,
     _: LectorDeReservas,
     ids: Ids,
     estado: EstadoReserva | None = None,
-) -> Pagina[ReservaDocumento]:
+) -> Response:
     found = await servicio.listar_reservas(ids.page(page, request), ids=ids.values, estado=estado)
-    return page_body(found.map(ReservaDocumento.de), request, response)
+    return page_body(found.map(ReservaDocumento.de), request)
 
 
 @reservas.get(

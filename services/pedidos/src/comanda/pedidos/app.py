@@ -16,8 +16,9 @@ from comanda.common.server import prepare_process
 from comanda.common.settings import load
 from comanda.common.trust import signer, verifier
 from comanda.pedidos.altas import Altas
-from comanda.pedidos.clients import InventarioHttp, ProductosHttp
+from comanda.pedidos.clients import InventarioHttp
 from comanda.pedidos.domain import Inventario, Productos
+from comanda.pedidos.fichas import ProductosHttp
 from comanda.pedidos.recovery import Recovery
 from comanda.pedidos.repository import Repository
 from comanda.pedidos.routes import routes
@@ -44,7 +45,9 @@ def create_app(
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
     neighbours = _neighbours(settings, clock, transport)
     inventario = InventarioHttp(neighbours["inventario"], most=settings.group_commit)
-    productos = ProductosHttp(neighbours["productos"], most=settings.group_commit)
+    productos = ProductosHttp(
+        neighbours["productos"], clock, reuse_seconds=settings.price_reuse_seconds, most=settings.group_commit
+    )
     parts = assemble(settings, clock, database, inventario, productos)
     services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
     return common.create_app(

@@ -1,4 +1,4 @@
-"""Calls of pedidos to its neighbours, and what their answers mean for an order."""
+"""Calls of pedidos to inventario, and what its answers mean for an order."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from uuid import UUID
 
 from comanda.common.calls import SharedCalls
 from comanda.common.http import Answer, Neighbour, Part
-from comanda.common.money import to_cents
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.pedidos.domain import (
     INSUFICIENTES,
@@ -17,7 +16,6 @@ from comanda.pedidos.domain import (
     RESERVAS_CERRADAS,
     Cerrada,
     Confirmada,
-    Ficha,
     Insuficientes,
     Liberada,
     Pedido,
@@ -26,8 +24,8 @@ from comanda.pedidos.domain import (
 
 Parsed = TypeVar("Parsed")
 
-MOST_IDS = 200
-"""Ids that one question may name."""
+MOST_CALLS = 200
+"""Operations that one call may carry."""
 
 MOST_BYTES = 256 * 1024
 """About the size of the largest shared call, far below what a service takes."""
@@ -37,40 +35,6 @@ LINE_BYTES = 120
 
 EXPECTED: Mapping[str, Collection[int]] = {"reservar": (200, 201, 409), "confirmar": (200, 409), "liberar": (200,)}
 """The answers of inventario that say something of the reservation."""
-
-
-class ProductosHttp:
-    """productos, over HTTP.
-
-    Args:
-        most: how many requests may share a call.
-    """
-
-    def __init__(self, neighbour: Neighbour, *, most: int = MOST_IDS) -> None:
-        self._neighbour = neighbour
-        self._calls = SharedCalls(
-            "fichas",
-            neighbour.circuit,
-            alone=self._ask,
-            together=self._ask_together,
-            most=most,
-            weigh=len,
-            capacity=MOST_IDS,
-        )
-
-    async def fichas(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha]:
-        """Those of the products that exist. Raises `ServicioNoDisponible`, `RespuestaInvalida`."""
-        return await self._calls.submit(ids)
-
-    async def _ask(self, ids: Collection[UUID], weight: int = 1) -> Mapping[UUID, Ficha]:
-        params = {"ids": ",".join(map(str, ids))}
-        answer = await self._neighbour.request("GET", "/productos", params=params, weight=weight)
-        fichas = _parsed(answer, lambda body: [_ficha(item) for item in body["elementos"]])
-        return {ficha.producto_id: ficha for ficha in fichas}
-
-    async def _ask_together(self, questions: Sequence[Sequence[UUID]]) -> Sequence[Mapping[UUID, Ficha]]:
-        ids = dict.fromkeys(producto_id for question in questions for producto_id in question)
-        return [await self._ask(ids, len(questions))] * len(questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +66,7 @@ class InventarioHttp:
         most: how many operations may share a call.
     """
 
-    def __init__(self, neighbour: Neighbour, *, most: int = MOST_IDS) -> None:
+    def __init__(self, neighbour: Neighbour, *, most: int = MOST_CALLS) -> None:
         self._neighbour = neighbour
         self._calls = SharedCalls(
             "operaciones",
@@ -138,9 +102,7 @@ class InventarioHttp:
         Raises `ServicioNoDisponible`, `RespuestaInvalida`.
         """
         answer = await self._neighbour.request("GET", "/reservas", params={"ids": ",".join(map(str, ids))})
-        return _parsed(
-            answer, lambda body: {UUID(item["pedido_id"]): str(item["estado"]) for item in body["elementos"]}
-        )
+        return parsed(answer, lambda body: {UUID(item["pedido_id"]): str(item["estado"]) for item in body["elementos"]})
 
     async def _send(self, operacion: Operacion) -> Answer:
         """One operation in a call of its own."""
@@ -153,7 +115,7 @@ class InventarioHttp:
     async def _send_together(self, operaciones: Sequence[Operacion]) -> Sequence[Answer | Exception]:
         body = {"operaciones": [operacion.document for operacion in operaciones]}
         answer = await self._neighbour.request("POST", "/reservas/lote", json=body, weight=len(operaciones))
-        parts = _parsed(answer, lambda body: [(int(part["status"]), part["cuerpo"]) for part in body["resultados"]])
+        parts = parsed(answer, lambda body: [(int(part["status"]), part["cuerpo"]) for part in body["resultados"]])
         if len(parts) != len(operaciones):
             raise RespuestaInvalida(answer.servicio)
         return [
@@ -172,15 +134,15 @@ def _part(operacion: Operacion, answer: Part) -> Answer | Exception:
 
 def _reservada(answer: Answer) -> Reservada | Insuficientes | Cerrada:
     if answer.status != 409:
-        return _parsed(answer, lambda body: Reservada(_moment(body["expira_en"])))
+        return parsed(answer, lambda body: Reservada(_moment(body["expira_en"])))
     if answer.slug == INSUFICIENTES:
-        return _parsed(answer, lambda body: Insuficientes(body["faltantes"]))
+        return parsed(answer, lambda body: Insuficientes(body["faltantes"]))
     return _closed(answer)
 
 
 def _check_state(answer: Answer, pedido: Pedido, states: Collection[str]) -> None:
     """A 200 alone decides nothing: it could come from whatever else listens at that address."""
-    if _parsed(answer, lambda body: (UUID(body["pedido_id"]) == pedido.id, body["estado"] in states)) != (True, True):
+    if parsed(answer, lambda body: (UUID(body["pedido_id"]) == pedido.id, body["estado"] in states)) != (True, True):
         raise RespuestaInvalida(answer.servicio)
 
 
@@ -191,18 +153,7 @@ def _closed(answer: Answer) -> Cerrada:
     return Cerrada(estado)
 
 
-def _ficha(item: Mapping[str, Any]) -> Ficha:
-    return Ficha(
-        producto_id=UUID(item["id"]),
-        sku=str(item["sku"]),
-        nombre=str(item["nombre"]),
-        precio_centimos=to_cents(item["precio"]),
-        moneda=str(item["moneda"]),
-        activo=item["activo"] is True,
-    )
-
-
-def _parsed(answer: Answer, parse: Callable[[Any], Parsed]) -> Parsed:
+def parsed(answer: Answer, parse: Callable[[Any], Parsed]) -> Parsed:
     """What a neighbour's body says; a body of another shape is no answer."""
     try:
         return parse(answer.json())

@@ -18,6 +18,9 @@ class Settings(CallerSettings):
     abandon_seconds: Seconds = Field(300, description="an order that could not reserve is cancelled after this time")
     max_open_orders: int = Field(0, ge=0, description="PENDIENTE orders of one client; 0: no limit (not in production)")
     max_open_units: int = Field(0, ge=0, description="units in those orders; 0: no limit (not in production)")
+    price_reuse_seconds: float = Field(
+        0, ge=0, le=3600, description="how long names and prices may be used again without asking productos; 0: never"
+    )
     recovery_seconds: Seconds = Field(1, description="pause between two looks for orders that stand still")
     recovery_backoff_seconds: Seconds = Field(30, description="longest pause between two tries to move one order on")
 

@@ -47,21 +47,20 @@ async def crear(
     return _documento(producto, request, response)
 
 
-@routes.get("", summary="Search the catalogue")
+@routes.get("", response_model=Pagina[ProductoDocumento], summary="Search the catalogue")
 async def listar(
     servicio: Servicio,
     page: PageQuery,
     request: Request,
-    response: Response,
     _: Lector,
     ids: Ids,
     buscar: Annotated[Line, Query(max_length=100, description="parte del nombre, la descripción o el SKU")] = "",
     activo: bool | None = None,
     ordenar: Orden = "nombre",
-) -> Pagina[ProductoDocumento]:
+) -> Response:
     found = await servicio.listar(ids.page(page, request), orden=ordenar, buscar=buscar, activo=activo, ids=ids.values)
     moneda = request.app.state.wiring.settings.moneda
-    return page_body(found.map(lambda producto: ProductoDocumento.de(producto, moneda)), request, response)
+    return page_body(found.map(lambda producto: ProductoDocumento.de(producto, moneda)), request)
 
 
 @routes.get(
