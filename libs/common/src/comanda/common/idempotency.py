@@ -19,6 +19,7 @@ from fastapi import Header, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
+from comanda.common.bulk import BulkInsert, BulkUpdate
 from comanda.common.clock import Clock
 from comanda.common.database import Database, UtcDateTime, padded
 from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
@@ -32,6 +33,9 @@ MAX_PLAIN_DIGITS = 20
 
 SCOPE = ("issuer", "subject", "route", "key")
 """What a key is unique in."""
+
+CLAIMED = (*SCOPE, "fingerprint", "resource_id", "leased_until", "created_at")
+SETTLED = ("status", "body", "headers", "media_type", "leased_until")
 
 SWEEP_ROWS = 500
 """Keys removed in one transaction of the sweep …"""
@@ -136,11 +140,11 @@ class Keys:
         free = sa.or_(table.c.leased_until.is_(None), table.c.leased_until <= sa.bindparam("now"))
         scope = [table.c[name] for name in SCOPE]
         self._find = sa.select(table).where(sa.tuple_(*scope).in_(sa.bindparam("places", expanding=True)))
-        self._claim = database.insert(table).on_conflict_do_nothing().returning(*scope)
+        self._claim = BulkInsert(database, table, CLAIMED, returning=SCOPE)
         self._forget = sa.delete(table).where(*this)
         self._renew = sa.update(table).where(*this, table.c.status.is_(None), free)
         self._release = sa.update(table).where(*this, table.c.leased_until == sa.bindparam("until"))
-        self._settle = sa.update(table).where(*this)
+        self._settle = BulkUpdate(database, table, SCOPE, SETTLED)
 
     async def find(self, connection: AsyncConnection, key: Key) -> Record | None:
         """What is stored of the key, or None.
@@ -185,7 +189,7 @@ class Keys:
             }
             for _, claim in sorted(first.items())  # in one order everywhere, so that nobody waits in a circle
         ]
-        return [first[tuple(place)] for place in await connection.execute(self._claim, rows)]
+        return [first[tuple(place)] for place in await self._claim.execute(connection, rows)]
 
     async def forget(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
         """Removes keys that the same transaction has claimed."""
@@ -207,19 +211,18 @@ class Keys:
 
     async def settle_all(self, connection: AsyncConnection, answers: Sequence[tuple[Key, Answer]]) -> None:
         """The same, for many at once."""
-        if answers:
-            rows = [
-                _this(key)
-                | {
-                    "status": answer.status,
-                    "body": answer.body,
-                    "headers": dict(answer.headers),
-                    "media_type": answer.media_type,
-                    "leased_until": None,
-                }
-                for key, answer in answers
-            ]
-            await connection.execute(self._settle, rows)
+        rows = [
+            {
+                **key.scope,
+                "status": answer.status,
+                "body": answer.body,
+                "headers": dict(answer.headers),
+                "media_type": answer.media_type,
+                "leased_until": None,
+            }
+            for key, answer in answers
+        ]
+        await self._settle.execute(connection, rows)
 
     async def answer_or_claim(self, connection: AsyncConnection, key: Key, now: datetime) -> Answer | None:
         """For a request that is one transaction: the answer given before, or None, the key being claimed now.

@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common.bulk import BulkInsert, BulkUpdate
 from comanda.common.clock import Clock
 from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
@@ -35,23 +36,11 @@ _RESERVAS = Keyset("reservas", reservas.c.pedido_id, descending=True)
 _IDS: sa.BindParameter[UUID] = sa.bindparam("ids", expanding=True)
 _READ_STOCK = sa.select(existencias).where(existencias.c.producto_id.in_(_IDS)).order_by(existencias.c.producto_id)
 _LOCK_STOCK = _READ_STOCK.with_for_update()
-_WRITE_STOCK = (
-    sa.update(existencias)
-    .where(existencias.c.producto_id == sa.bindparam("id"))
-    .values({name: sa.bindparam(name) for name in ("fisico", "reservado", "version", "actualizado_en")})
-)
-_RECORD = sa.insert(movimientos)
 _READ_RESERVAS = sa.select(reservas).where(reservas.c.pedido_id.in_(_IDS)).order_by(reservas.c.pedido_id)
 _LOCK_RESERVAS = _READ_RESERVAS.with_for_update()
-_WRITE_RESERVA = (
-    sa.update(reservas)
-    .where(reservas.c.pedido_id == sa.bindparam("id"))
-    .values({name: sa.bindparam(name) for name in ("estado", "expira_en", "faltantes", "actualizado_en")})
-)
 _READ_LINES = (
     sa.select(reserva_lineas).where(reserva_lineas.c.pedido_id.in_(_IDS)).order_by(reserva_lineas.c.producto_id)
 )
-_WRITE_LINES = sa.insert(reserva_lineas)
 _OVERDUE = (
     sa.select(reservas.c.expira_en, reservas.c.pedido_id)
     .where(ACTIVA, reservas.c.expira_en <= sa.bindparam("now"))
@@ -77,7 +66,15 @@ class Vencida(NamedTuple):
 class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._claim_reserva = database.insert(reservas).on_conflict_do_nothing().returning(reservas.c.pedido_id)
+        self._claim_reserva = BulkInsert(database, reservas, _names(reservas), returning=["pedido_id"])
+        self._write_reserva = BulkUpdate(
+            database, reservas, ["pedido_id"], ["estado", "expira_en", "faltantes", "actualizado_en"]
+        )
+        self._write_lines = BulkInsert(database, reserva_lineas, _names(reserva_lineas))
+        self._write_stock = BulkUpdate(
+            database, existencias, ["producto_id"], ["fisico", "reservado", "version", "actualizado_en"]
+        )
+        self._record = BulkInsert(database, movimientos, _names(movimientos))
 
     async def insertar_existencias(self, connection: AsyncConnection, nuevas: Existencias) -> bool:
         """False when the product already has stock."""
@@ -92,13 +89,10 @@ class Repository:
         return {row["producto_id"]: Existencias(**row) for row in rows.mappings()}
 
     async def guardar_existencias(self, connection: AsyncConnection, cambiadas: Collection[Existencias]) -> None:
-        if cambiadas:
-            rows = [_values(nuevas) for nuevas in cambiadas]
-            await connection.execute(_WRITE_STOCK, [{"id": row.pop("producto_id"), **row} for row in rows])
+        await self._write_stock.execute(connection, [_values(nuevas) for nuevas in cambiadas])
 
     async def insertar_movimientos(self, connection: AsyncConnection, nuevos: Collection[Movimiento]) -> None:
-        if nuevos:
-            await connection.execute(_RECORD, [_values(movimiento) for movimiento in nuevos])
+        await self._record.execute(connection, [_values(movimiento) for movimiento in nuevos])
 
     async def abrir(
         self,
@@ -129,17 +123,13 @@ class Repository:
 
     async def guardar(self, connection: AsyncConnection, almacen: Almacen) -> None:
         """Writes what the engine changed."""
-        cambiadas = almacen.reservas_cambiadas()
-        if cambiadas:
-            rows = [_row(reserva) for reserva in sorted(cambiadas, key=lambda reserva: reserva.pedido_id)]
-            await connection.execute(_WRITE_RESERVA, [{"id": row.pop("pedido_id"), **row} for row in rows])
+        await self._write_reserva.execute(connection, list(map(_row, almacen.reservas_cambiadas())))
         lineas = [
             {"pedido_id": reserva.pedido_id, **_values(linea)}
             for reserva in almacen.reservas_con_lineas_nuevas()
             for linea in reserva.lineas
         ]
-        if lineas:
-            await connection.execute(_WRITE_LINES, lineas)
+        await self._write_lines.execute(connection, lineas)
         await self.guardar_existencias(connection, almacen.existencias_cambiadas())
         await self.insertar_movimientos(connection, almacen.movimientos)
 
@@ -195,8 +185,8 @@ class Repository:
         return Page(await self._with_lines(connection, rows.items), rows.next_cursor)
 
     async def _claim(self, connection: AsyncConnection, provisionales: Sequence[Reserva]) -> set[UUID]:
-        rows = [_row(reserva) for reserva in provisionales]
-        return set((await connection.execute(self._claim_reserva, rows)).scalars())
+        claimed = await self._claim_reserva.execute(connection, list(map(_row, provisionales)))
+        return {pedido_id for (pedido_id,) in claimed}
 
     async def _with_lines(self, connection: AsyncConnection, rows: Sequence[sa.RowMapping]) -> list[Reserva]:
         lineas: dict[UUID, list[Linea]] = {row["pedido_id"]: [] for row in rows}
@@ -213,6 +203,10 @@ class Repository:
             )
             for row in rows
         ]
+
+
+def _names(table: sa.Table) -> list[str]:
+    return [column.name for column in table.c]
 
 
 def _values(record: Existencias | Movimiento | Linea) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common.bulk import BulkInsert, BulkUpdate
 from comanda.common.clock import uuid7_floor
 from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
@@ -19,21 +20,24 @@ from comanda.pedidos.tables import CANCELLED, OPEN, historial, pedidos
 RECIBIDO = "pedido recibido"
 _NEWEST_FIRST = Keyset("pedidos", pedidos.c.id, descending=True)
 _COLUMNS = [pedidos.c[name] for name in Pedido.__slots__]
+_INSERTED = [*Pedido.__slots__, "unidades", "next_attempt_at", "attempts", "lease"]
+_MOVED = [
+    "fase",
+    "version",
+    "motivo",
+    "reserva_expira_en",
+    "actualizado_en",
+    "next_attempt_at",
+    "attempts",
+    "leased_until",
+]
 # What every order executes is built once: building a statement costs as much as running it.
 _READ = sa.select(*_COLUMNS).where(pedidos.c.id == sa.bindparam("pedido_id"))
-_INSERT = sa.insert(pedidos)
-_RECORD = sa.insert(historial)
 _LOCK = (
     sa.select(pedidos.c.id, pedidos.c.fase, pedidos.c.version, pedidos.c.lease)
     .where(pedidos.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(pedidos.c.id)
     .with_for_update()
-)
-_CHANGED = ("fase", "version", "motivo", "reserva_expira_en", "actualizado_en", "next_attempt_at")
-_MOVE = (
-    sa.update(pedidos)
-    .where(pedidos.c.id == sa.bindparam("moved_id"))
-    .values({name: sa.bindparam(name) for name in _CHANGED} | {"attempts": 0, "leased_until": None})
 )
 _POSTPONE = sa.update(pedidos).where(
     pedidos.c.id == sa.bindparam("seen_id"),
@@ -101,14 +105,16 @@ class Transition:
 class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._insert = BulkInsert(database, pedidos, _INSERTED)
+        self._move = BulkUpdate(database, pedidos, ["id"], _MOVED)
+        self._record = BulkInsert(database, historial, [column.name for column in historial.c])
 
     async def insertar(self, connection: AsyncConnection, altas: Sequence[tuple[Pedido, datetime]]) -> None:
         """Writes new orders, each with the time at which recovery should look at it."""
-        if altas:
-            own = {"attempts": 0, "lease": 0}
-            rows = [_values(pedido) | {"next_attempt_at": when} | own for pedido, when in altas]
-            await connection.execute(_INSERT, rows)
-            await connection.execute(_RECORD, [_line(None, pedido, RECIBIDO) for pedido, _ in altas])
+        own = {"attempts": 0, "lease": 0}
+        rows = [_values(pedido) | {"next_attempt_at": when} | own for pedido, when in altas]
+        await self._insert.execute(connection, rows)
+        await self._record.execute(connection, [_line(None, pedido, RECIBIDO) for pedido, _ in altas])
 
     async def mover(self, connection: AsyncConnection, transitions: Sequence[Transition]) -> list[bool]:
         """Compare-and-set of transitions, in that order, each with its line of history.
@@ -129,9 +135,9 @@ class Repository:
                 present[antes.id] = (despues.fase.value, despues.version, lease)
                 written.append(transition)
             outcomes.append(wins)
-        if written:
-            await connection.execute(_MOVE, [_change(transition) for transition in written])
-            await connection.execute(_RECORD, [_line(t.antes.fase, t.despues, t.causa) for t in written])
+        last = {transition.despues.id: transition for transition in written}  # of two that follow each other
+        await self._move.execute(connection, [_change(transition) for transition in last.values()])
+        await self._record.execute(connection, [_line(t.antes.fase, t.despues, t.causa) for t in written])
         return outcomes
 
     async def reprogramar(
@@ -214,13 +220,15 @@ class Repository:
 def _change(transition: Transition) -> dict[str, Any]:
     despues = transition.despues
     return {
-        "moved_id": despues.id,
+        "id": despues.id,
         "fase": despues.fase.value,
         "version": despues.version,
         "motivo": despues.motivo,
         "reserva_expira_en": despues.reserva_expira_en,
         "actualizado_en": despues.actualizado_en,
         "next_attempt_at": transition.next_attempt_at,
+        "attempts": 0,
+        "leased_until": None,
     }
 
 
