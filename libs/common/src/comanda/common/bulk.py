@@ -1,4 +1,4 @@
-"""Many rows written by one statement.
+"""Many rows written, or found by their keys, by one statement.
 
 PostgreSQL gets a statement whose text does not depend on how many rows there are, with one array for each column: it is
 prepared once and executed once, where a row at a time costs both sides several times as much. SQLite has no arrays and
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.common.database import Database
+from comanda.common.database import Database, padded
 
 Row = Mapping[str, Any]
 """A value for each column that is written, by its name."""
@@ -81,6 +81,35 @@ class BulkUpdate:
         """Changes them; no two may have one key."""
         if rows:
             await connection.execute(self._statement, _parameters(rows, self._names, self._in_arrays))
+
+
+class BulkRead:
+    """Reads the rows that have one of many keys.
+
+    Args:
+        key: the columns by which a row is found.
+    """
+
+    def __init__(self, database: Database, table: sa.Table, key: Sequence[str]) -> None:
+        self._in_arrays = database.dialect == "postgresql"
+        self._key = key
+        columns = [table.c[name] for name in key]
+        if self._in_arrays:
+            rows = _arrays(columns)
+            self._statement = sa.select(table).join(rows, sa.and_(*(table.c[name] == rows.c[name] for name in key)))
+        else:
+            self._statement = sa.select(table).where(sa.tuple_(*columns).in_(sa.bindparam("keys", expanding=True)))
+
+    async def execute(self, connection: AsyncConnection, keys: Sequence[Row]) -> Sequence[sa.RowMapping]:
+        """The rows of those keys, in no order; no two keys may be one."""
+        if not keys:
+            return ()
+        parameters = (
+            _parameters(keys, self._key, in_arrays=True)
+            if self._in_arrays
+            else {"keys": padded([tuple(key[name] for name in self._key) for key in keys])}
+        )
+        return (await connection.execute(self._statement, parameters)).mappings().all()
 
 
 def _arrays(columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:

@@ -19,9 +19,9 @@ from fastapi import Header, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
-from comanda.common.bulk import BulkInsert, BulkUpdate
+from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
 from comanda.common.clock import Clock
-from comanda.common.database import Database, UtcDateTime, padded
+from comanda.common.database import Database, UtcDateTime
 from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
 from comanda.common.tokens import Principal
 
@@ -138,8 +138,7 @@ class Keys:
         self._clock = clock
         this = [table.c[name] == sa.bindparam(f"this_{name}") for name in SCOPE]
         free = sa.or_(table.c.leased_until.is_(None), table.c.leased_until <= sa.bindparam("now"))
-        scope = [table.c[name] for name in SCOPE]
-        self._find = sa.select(table).where(sa.tuple_(*scope).in_(sa.bindparam("places", expanding=True)))
+        self._find = BulkRead(database, table, SCOPE)
         self._claim = BulkInsert(database, table, CLAIMED, returning=SCOPE)
         self._forget = sa.delete(table).where(*this)
         self._renew = sa.update(table).where(*this, table.c.status.is_(None), free)
@@ -161,8 +160,8 @@ class Keys:
         self, connection: AsyncConnection, keys: Sequence[Key]
     ) -> list[Record | ClaveReutilizada | None]:
         """The same for many at once; what `find` would raise stands in the place of the record."""
-        places = padded(sorted({key.place for key in keys}))
-        rows = (await connection.execute(self._find, {"places": places})).mappings()
+        different = {key.place: key.scope for key in keys}
+        rows = await self._find.execute(connection, list(different.values()))
         stored = {tuple(row[name] for name in SCOPE): row for row in rows}
         return [_record(stored.get(key.place), key) for key in keys]
 

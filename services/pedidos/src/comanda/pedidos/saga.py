@@ -78,8 +78,8 @@ SAGA: Mapping[Fase, Step] = {
 }
 
 
-AnswerTo = Callable[[Pedido, Any], tuple[Key, Answer]]
-"""The answer that a verdict binds to the key of the request which waits for it."""
+AnswerTo = Callable[[Pedido, Any], tuple[Key, Answer] | None]
+"""The answer that a verdict binds to the key of the request which waits for it; None: it has no key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from comanda.pedidos.domain import (
     TotalDistinto,
     Transicion,
     TransicionInvalida,
+    Veredicto,
     preparar_lineas,
 )
 from comanda.pedidos.repository import Repository
@@ -190,11 +191,16 @@ class Pedidos:
 
     async def _reserve(self, pedido: Pedido, key: Key | None, until: datetime, render: Render) -> tuple[Answer, bool]:
         """The first step of the saga. Its answer is bound to the key in the transaction of the verdict."""
+        answer: Answer | None = None
+
+        def bound(despues: Pedido, veredicto: Veredicto) -> tuple[Key, Answer] | None:
+            nonlocal answer
+            answer = answer_to(despues, veredicto, render)
+            return (key, answer) if key else None
 
         try:
-            answer = (lambda despues, veredicto: (key, answer_to(despues, veredicto, render))) if key else None
-            despues, veredicto = await self._saga.advance(pedido, answer=answer)
-            if veredicto is None:
+            despues, veredicto = await self._saga.advance(pedido, answer=bound)
+            if veredicto is None or answer is None:
                 return await self._from_row(despues, key, render)
         except BaseException as error:
             if isinstance(error, _NO_VERDICT):
@@ -202,7 +208,7 @@ class Pedidos:
             if key:
                 await self._release(key, until)
             raise
-        return answer_to(despues, veredicto, render), False
+        return answer, False
 
     async def _resume(self, key: Key, render: Render) -> tuple[Answer, bool] | None:
         """What the key's first request leads to; None when there was none.
