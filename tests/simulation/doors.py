@@ -11,7 +11,7 @@ from comanda.common.idempotency import Answer, Key
 from comanda.common.pagination import MAX_IDS, PageRequest
 from comanda.common.problems import NoEncontrado
 from comanda.inventario.domain import Linea, TipoMovimiento
-from comanda.inventario.routes import _movement_answer, _resultado
+from comanda.inventario.routes import _movement_answer, resultado
 from comanda.inventario.schemas import ExistenciasDocumento, LoteDocumento, ReservaDocumento
 from comanda.inventario.service import Inventario
 from comanda.pedidos.domain import LineaPedida, Pedido
@@ -69,7 +69,7 @@ class InventarioDoor:
                 operacion.dominio() for operacion in LoteDocumento.model_validate_json(message.body or b"").operaciones
             ]
             outcomes = await inventario.operar(operaciones)
-            return Reply(200, dumps({"resultados": list(map(_resultado, operaciones, outcomes))}).encode())
+            return Reply(200, b'{"resultados":[%b]}' % b",".join(map(resultado, operaciones, outcomes)))
         pedido_id = UUID(parts[0])
         if message.method == "PUT":
             lineas = tuple(

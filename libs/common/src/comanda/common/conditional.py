@@ -45,7 +45,7 @@ class Precondition:
             raise VersionObsoleta(headers={"ETag": etag(version)})
 
 
-def _if_match(
+async def _if_match(
     if_match: Annotated[str | None, Header(description="ETag de la versión que se espera")] = None,
 ) -> Precondition:
     return Precondition(parse_tags("If-Match", if_match))

@@ -24,6 +24,10 @@ LOCK_WAIT_SECONDS = 5.0
 REQUEST_LIMITS = {"lock_timeout": "2s", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"}
 """Whoever waits for a row gives up before its own caller does, who has 3 s by default."""
 
+BY_INDEX = {"enable_seqscan": "off", "jit": "off"}
+"""A prepared statement keeps its plan until its table is analysed: one that was made while the table was small would go
+on reading all of it, order after order. JIT would take the price that stands for «off» for a reason to compile."""
+
 MIGRATION_LIMITS = {"lock_timeout": "10s"}
 """A migration may work for long, but must not wait for long: every request would queue behind its lock."""
 
@@ -84,14 +88,20 @@ class Database:
         url: `sqlite:///path/to/file.db` or `postgresql://user:password@host:port/name`.
         clock: for the waits on SQLite's write lock.
         pool_size: connections to PostgreSQL; a request waits at most 5 s for one.
+        by_index: every statement has an index that serves it, so PostgreSQL need not weigh reading a whole table.
     """
 
-    def __init__(self, url: str, *, clock: Clock, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, clock: Clock, pool_size: int = 10, by_index: bool = True) -> None:
         parsed = make_url(url)
         self.dialect: Literal["sqlite", "postgresql"] = (
             "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql"
         )
-        self.engine = _sqlite_engine(parsed) if self.dialect == "sqlite" else _postgresql_engine(parsed, pool_size)
+        settings = REQUEST_LIMITS | (BY_INDEX if by_index else {})
+        self.engine = (
+            _sqlite_engine(parsed) if self.dialect == "sqlite" else _postgresql_engine(parsed, pool_size, settings)
+        )
+        # What only reads needs no transaction on PostgreSQL, and saves the round trips that begin and end one.
+        self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._clock = clock
         self._writer = asyncio.Lock()
 
@@ -138,10 +148,13 @@ class Database:
             DatabaseUnavailable: see there.
         """
         with _faults_translated():
-            async with self._connected() as connection:
-                if self.dialect == "sqlite":
+            if self.dialect == "postgresql":
+                async with self._reader.connect() as connection:
+                    yield connection
+            else:
+                async with self._connected() as connection:
                     await connection.run_sync(begin, "BEGIN")
-                yield connection
+                    yield connection
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
@@ -220,7 +233,7 @@ def _sqlite_engine(url: sa.URL) -> AsyncEngine:
 
 
 def _postgresql_engine(
-    url: sa.URL, pool_size: int, limits: Mapping[str, str] = REQUEST_LIMITS, command_timeout: float | None = 15
+    url: sa.URL, pool_size: int, settings: Mapping[str, str], command_timeout: float | None = 15
 ) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
@@ -230,7 +243,7 @@ def _postgresql_engine(
         connect_args={
             "timeout": 5,
             "command_timeout": command_timeout,
-            "server_settings": dict(limits),
+            "server_settings": dict(settings),
         },
     )
 

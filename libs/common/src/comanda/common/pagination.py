@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common.conditional import not_modified
 from comanda.common.problems import DatosInvalidos
+from comanda.common.requests import to_json
 
 Item = TypeVar("Item")
 Other = TypeVar("Other")
@@ -52,7 +53,7 @@ class Pagina(BaseModel, Generic[Item]):
     siguiente: str | None
 
 
-def page_request(
+async def page_request(
     limite: Annotated[int, Query(ge=1, le=200, description="elementos por página")] = 50,
     cursor: Annotated[str | None, Query(max_length=1000, description="el `siguiente` de la página anterior")] = None,
 ) -> PageRequest:
@@ -78,7 +79,7 @@ class IdFilter:
         return PageRequest(MAX_IDS, page.cursor)
 
 
-def _id_filter(
+async def _id_filter(
     ids: Annotated[str | None, Query(max_length=8000, description="hasta 200 ids, separados por comas")] = None,
 ) -> IdFilter:
     if ids is None:
@@ -97,7 +98,7 @@ Ids = Annotated[IdFilter, Depends(_id_filter)]
 
 def page_body(page: Page[BaseModel], request: Request) -> Response:
     """The answer with a page: `Link` (RFC 8288) when there is a next one, a 304 when the client has this very page."""
-    items = b",".join([item.__pydantic_serializer__.to_json(item) for item in page.items])
+    items = b",".join(map(to_json, page.items))
     body = b'{"elementos":[%b],"siguiente":%b}' % (items, json.dumps(page.next_cursor).encode())
     headers = {"ETag": f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'}
     if page.next_cursor is not None:

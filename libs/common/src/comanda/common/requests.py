@@ -150,9 +150,14 @@ def router(**options: Any) -> APIRouter:
     return APIRouter(route_class=StrictRoute, **options)
 
 
+def to_json(model: BaseModel) -> bytes:
+    """`model_dump_json` without the way through a `str`."""
+    return model.__pydantic_serializer__.to_json(model)
+
+
 def document(model: BaseModel, headers: Mapping[str, str]) -> Response:
     """A 200 with that document."""
-    return Response(model.__pydantic_serializer__.to_json(model), headers=headers, media_type="application/json")
+    return Response(to_json(model), headers=headers, media_type="application/json")
 
 
 def validation_problem(error: RequestValidationError) -> DatosInvalidos:

@@ -36,11 +36,16 @@ class Allow(SecurityBase):
         return principal
 
     async def _identify(self, request: Request) -> Principal:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = _header(request, b"authorization").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NoAutenticado
         principal: Principal = await request.app.state.wiring.verifier.verify(token.strip())
         return principal
+
+
+def _header(request: Request, name: bytes) -> str:
+    """The first header of that name; Starlette's own mapping decodes every one of them on the way to it."""
+    return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), "")
 
 
 def allow(*scopes: str) -> Any:

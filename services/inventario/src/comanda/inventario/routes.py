@@ -1,14 +1,15 @@
 """HTTP ↔ use cases of inventario."""
 
+import json
 from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
 from fastapi import Depends, Request, Response
-from fastapi.responses import JSONResponse
 
 from comanda.common.conditional import IfMatch, etag, not_modified
 from comanda.common.database import DatabaseUnavailable
+from comanda.common.direct import direct
 from comanda.common.idempotency import Answer, IdempotencyKeyHeader, key_of
 from comanda.common.operations import DATABASE
 from comanda.common.pagination import Ids, PageQuery, Pagina, page_body
@@ -188,27 +189,30 @@ async def liberar(pedido_id: UUID, servicio: Servicio, response: Response, _: Or
     return _documento(await servicio.liberar(pedido_id), response)
 
 
-@reservas.post(
-    "/lote",
-    response_model=Resultados,
-    response_class=JSONResponse,
-    summary="Several of the above in one call, each answered as alone",
-)
+@reservas.post("/lote", response_model=Resultados, summary="Several of the above in one call, each answered as alone")
+@direct
 async def operar(datos: LoteDocumento, servicio: Servicio, _: Orquestador) -> Response:
     operaciones = [operacion.dominio() for operacion in datos.operaciones]
-    return JSONResponse({"resultados": list(map(_resultado, operaciones, await servicio.operar(operaciones)))})
+    resultados = map(resultado, operaciones, await servicio.operar(operaciones))
+    return Response(b'{"resultados":[%b]}' % b",".join(resultados), media_type="application/json")
 
 
-def _resultado(operacion: Operacion, outcome: tuple[Reserva, bool] | Exception) -> dict[str, Any]:
+def resultado(operacion: Operacion, outcome: tuple[Reserva, bool] | Exception) -> bytes:
+    """What the operation's own route would have answered, as JSON."""
     if isinstance(outcome, tuple):
         reserva, nueva = outcome
-        return {"status": 201 if nueva else 200, "cuerpo": ReservaDocumento.de(reserva).model_dump(mode="json")}
+        documento = ReservaDocumento.de(reserva)
+        return b'{"status":%d,"cuerpo":%b}' % (
+            201 if nueva else 200,
+            documento.__pydantic_serializer__.to_json(documento),
+        )
     if isinstance(outcome, DatabaseUnavailable):
         outcome = ServicioNoDisponible(DATABASE)
     elif not isinstance(outcome, Problem):
         log.error("operation_failed", pedido_id=str(operacion.pedido_id), exc_info=outcome)
         outcome = ErrorInterno()
-    return {"status": outcome.status, "cuerpo": outcome.document(f"/reservas/{operacion.pedido_id}")}
+    problema = json.dumps(outcome.document(f"/reservas/{operacion.pedido_id}"), default=str)
+    return b'{"status":%d,"cuerpo":%b}' % (outcome.status, problema.encode())
 
 
 @reservas.get("", response_model=Pagina[ReservaDocumento], summary="All reservations, the newest order first")

@@ -24,7 +24,12 @@ def build() -> FastAPI:
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     clock = clock or SystemClock()
-    database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
+    database = Database(
+        settings.database_url,
+        clock=clock,
+        pool_size=settings.database_pool,
+        by_index=False,  # a search for one or two letters has none
+    )
     services = {
         "pedidos": (settings.pedidos_jwks, ["productos:leer"]),
         "inventario": (settings.inventario_jwks, ["productos:leer"]),

@@ -79,7 +79,7 @@ class Repository:
             rows = await _keyset(orden, productos).fetch(connection, query.where(_contains(productos, texto)), page)
         else:
             rows = await self._buscar(connection, query, texto, page, orden)
-        return rows.map(lambda row: Producto(**{column.key: row[column.key] for column in _COLUMNS}))
+        return rows.map(_producto)
 
     async def _buscar(
         self, connection: AsyncConnection, query: sa.Select[Any], texto: str, page: PageRequest, orden: Orden
@@ -107,6 +107,10 @@ class Repository:
             return False
         some = _matches(texto).limit(FEW + 1).subquery()
         return (await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one() <= FEW
+
+
+def _producto(row: sa.RowMapping) -> Producto:
+    return Producto(*[row[name] for name in Producto.__slots__])
 
 
 def _matches(texto: str) -> sa.Select[Any]:
