@@ -1,0 +1,179 @@
+"""The short way: for the plain case the same as the framework, and for all else the framework."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel
+
+from comanda.common.database import DatabaseUnavailable
+from comanda.common.direct import DirectRoutes, direct
+from comanda.common.problems import NoEncontrado
+from comanda.common.requests import Body, Integer, document, router
+from comanda.common.security import allow
+from comanda.common.testing import Issuer, fields, problem
+from comanda.common.tokens import Principal
+
+Start = Callable[..., Awaitable[httpx2.AsyncClient]]
+CAFE = "/cosas/00000000-0000-7000-8000-00000000cafe"
+
+
+class Cosa(Body):
+    cantidad: Integer
+
+
+class CosaDocumento(BaseModel):
+    id: UUID
+    cantidad: int
+    quien: str
+    nota: str | None
+
+
+async def _path(request: Request) -> str:
+    return str(request.scope["path"])
+
+
+@pytest.fixture(autouse=True)
+def _routes(routes: APIRouter) -> None:
+    @routes.put("/cosas/{cosa_id}", response_model=CosaDocumento)
+    @direct
+    async def poner(
+        cosa_id: UUID,
+        datos: Cosa,
+        request: Request,
+        caller: Annotated[Principal, allow("cosas:escribir")],
+        path: Annotated[str, Depends(_path)],
+        nota: Annotated[str | None, Header(alias="X-Nota")] = None,
+    ) -> Response:
+        assert path == request.scope["path"]
+        if datos.cantidad == 404:
+            raise NoEncontrado
+        if datos.cantidad == 503:
+            raise DatabaseUnavailable("away")
+        if datos.cantidad == 500:
+            raise RuntimeError("SELECT secreto")
+        cosa = CosaDocumento(id=cosa_id, cantidad=datos.cantidad, quien=caller.subject, nota=nota)
+        return document(cosa, {"ETag": '"1"'})
+
+    @routes.get("/cosas")
+    async def listar(limite: Annotated[int, Query(ge=1)] = 50) -> int:
+        return limite
+
+
+@pytest.fixture
+async def client(start: Start, issuer: Issuer) -> httpx2.AsyncClient:
+    client = await start()
+    client.headers.update(issuer.headers("cosas:escribir", subject="ana"))
+    return client
+
+
+async def put(client: httpx2.AsyncClient, path: str = CAFE, **options: Any) -> httpx2.Response:
+    return await client.put(path, **({"json": {"cantidad": 5}} | options))
+
+
+class TestPlain:
+    async def test_answers(self, client: httpx2.AsyncClient) -> None:
+        response = await put(client, headers={"X-Nota": "deprisa", "X-Request-Id": "r-1"})
+        assert response.status_code == 200
+        assert response.json() == {"id": CAFE[7:], "cantidad": 5, "quien": "ana", "nota": "deprisa"}
+        assert (response.headers["etag"], response.headers["x-request-id"]) == ('"1"', "r-1")
+        assert response.headers["content-type"] == "application/json"
+
+    async def test_counts_as_its_route(self, client: httpx2.AsyncClient) -> None:
+        await put(client)
+        metrics = (await client.get("/metrics")).text
+        assert 'ruta="/cosas/{cosa_id}"' in metrics
+
+    async def test_does_not_take_the_framework(self, client: httpx2.AsyncClient, monkeypatch: Any) -> None:
+        async def no(*_: Any) -> None:
+            raise AssertionError("the framework was asked")
+
+        monkeypatch.setattr("fastapi.routing.APIRoute.handle", no)
+        assert (await put(client)).status_code == 200
+
+    async def test_is_described_like_any_other(self, client: httpx2.AsyncClient) -> None:
+        operation = (await client.get("/openapi.json")).json()["paths"]["/cosas/{cosa_id}"]["put"]
+        assert {parameter["name"] for parameter in operation["parameters"]} == {"cosa_id", "X-Nota"}
+        assert operation["requestBody"]["required"]
+        assert operation["security"]
+
+
+class TestUnusual:
+    @pytest.mark.parametrize(
+        ("options", "status", "slug"),
+        [
+            ({"json": {"cantidad": "5"}}, 422, "datos-invalidos"),
+            ({"json": {"cantidad": 5, "otra": 1}}, 422, "datos-invalidos"),
+            ({"json": []}, 422, "datos-invalidos"),
+            ({"json": {"cantidad": 404}}, 404, "no-encontrado"),
+            ({"json": {"cantidad": 503}}, 503, "servicio-no-disponible"),
+            ({"json": {"cantidad": 500}}, 500, "error-interno"),
+            ({"json": None, "content": b"{"}, 415, "tipo-no-admitido"),
+            ({"json": None, "content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "json-invalido"),
+            ({"json": None}, 400, "json-invalido"),
+            ({"path": "/cosas/cafe"}, 422, "datos-invalidos"),
+            ({"path": "/cosas/"}, 404, "no-encontrado"),
+            ({"path": CAFE + "/"}, 404, "no-encontrado"),
+            ({"path": "/cosas"}, 405, "metodo-no-permitido"),
+            ({"headers": {"Authorization": "Bearer x"}}, 401, "no-autenticado"),
+            ({"headers": {"Authorization": ""}}, 401, "no-autenticado"),
+        ],
+    )
+    async def test_is_answered_as_ever(
+        self, client: httpx2.AsyncClient, options: dict[str, Any], status: int, slug: str
+    ) -> None:
+        response = await put(client, **options)
+        assert (response.status_code, problem(response)) == (status, slug)
+
+    async def test_says_where_it_is_wrong(self, client: httpx2.AsyncClient) -> None:
+        assert fields(await put(client, json={"cantidad": 5.5})) == {"cantidad"}
+        assert fields(await put(client, path="/cosas/cafe")) == {"cosa_id"}
+
+    async def test_without_permission_nobody_looks_at_the_body(
+        self, client: httpx2.AsyncClient, issuer: Issuer
+    ) -> None:
+        response = await put(client, headers=issuer.headers("otra:cosa"), json={"cantidad": "5"})
+        assert (response.status_code, problem(response)) == (403, "no-autorizado")
+
+    async def test_a_query_is_for_the_framework(self, client: httpx2.AsyncClient) -> None:
+        assert (await put(client, params={"x": "1"})).status_code == 200
+        assert (await client.get("/cosas", params={"limite": 3})).json() == 3
+
+    async def test_a_header_given_twice(self, client: httpx2.AsyncClient, issuer: Issuer) -> None:
+        headers = [*issuer.headers("cosas:escribir").items(), ("X-Nota", "a"), ("X-Nota", "b")]
+        assert (await put(client, headers=headers)).status_code == 200
+
+    async def test_another_method(self, client: httpx2.AsyncClient) -> None:
+        assert (await client.delete(CAFE)).status_code == 405
+
+
+class TestRefused:
+    """What the short way cannot resolve is found when the service starts."""
+
+    def test_a_query_parameter(self) -> None:
+        routes = router()
+
+        @routes.get("/x")
+        @direct
+        async def leer(limite: int = 5) -> Response:
+            return Response()
+
+        with pytest.raises(TypeError, match="limite"):
+            DirectRoutes([routes])
+
+    def test_a_dependency_that_needs_more(self) -> None:
+        async def needs(request: Request, x: Annotated[str, Header()]) -> str:
+            return x
+
+        routes = router()
+
+        @routes.get("/x")
+        @direct
+        async def leer(value: Annotated[str, Depends(needs)]) -> Response:
+            return Response(value)
+
+        with pytest.raises(TypeError, match="needs"):
+            DirectRoutes([routes])
