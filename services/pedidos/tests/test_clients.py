@@ -1,7 +1,9 @@
 """What the neighbours' answers mean, and what is no answer at all."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -195,3 +197,86 @@ class TestSinVeredicto:
             await CALLS[call](vecino.neighbour)
         assert fault.value.headers == {"Retry-After": "7"}
         assert vecino.circuit.state == "CERRADO"
+
+
+class TestJuntas:
+    """Operations that come at once, in one call."""
+
+    OTRO = replace(PEDIDO, id=UUID(int=10))
+    TERCERO = replace(PEDIDO, id=UUID(int=11))
+
+    async def at_once(self, inventario: InventarioHttp) -> list[Any]:
+        return await asyncio.gather(
+            inventario.reservar(PEDIDO),
+            inventario.confirmar(self.OTRO),
+            inventario.liberar(self.TERCERO),
+            return_exceptions=True,
+        )
+
+    async def test_cada_una_con_su_veredicto(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.responde(
+            200,
+            {
+                "resultados": [
+                    {"status": 201, "cuerpo": {"expira_en": "2026-01-01T12:15:00Z"}},
+                    {"status": 409, "cuerpo": {"type": "x/reserva-cerrada", "estado": "EXPIRADA"}},
+                    {"status": 200, "cuerpo": {"pedido_id": str(self.TERCERO.id), "estado": "LIBERADA"}},
+                ]
+            },
+        )
+        assert await self.at_once(inventario) == [
+            Reservada(datetime(2026, 1, 1, 12, 15, tzinfo=UTC)),
+            Cerrada("EXPIRADA"),
+            Liberada(),
+        ]
+        [request] = vecino.requests
+        assert (request.method, request.url.path) == ("POST", "/reservas/lote")
+        lineas = [{"producto_id": str(CAFE), "cantidad": 3}, {"producto_id": str(TE), "cantidad": 1}]
+        assert json.loads(request.content)["operaciones"] == [
+            {"pedido_id": str(PEDIDO.id), "operacion": "reservar", "lineas": lineas},
+            {"pedido_id": str(self.OTRO.id), "operacion": "confirmar"},
+            {"pedido_id": str(self.TERCERO.id), "operacion": "liberar"},
+        ]
+
+    async def test_lo_que_no_dice_nada_de_una(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.responde(
+            200,
+            {
+                "resultados": [
+                    {"status": 503, "cuerpo": {}},
+                    {"status": 500, "cuerpo": {}},
+                    {"status": 409, "cuerpo": {"type": "x/reserva-confirmada"}},
+                ]
+            },
+        )
+        outcomes = await self.at_once(inventario)
+        assert [type(one) for one in outcomes] == [ServicioNoDisponible, RespuestaInvalida, RespuestaInvalida]
+        assert len(vecino.requests) == 1
+
+    @pytest.mark.parametrize("status", [404, 413, 422, 500])
+    async def test_un_rechazo_de_todas_las_manda_de_una_en_una(
+        self, vecino: Vecino, inventario: InventarioHttp, status: int
+    ) -> None:
+        vecino.rechaza(status, "x")
+        assert [type(one) for one in await self.at_once(inventario)] == [RespuestaInvalida] * 3
+        assert sorted(request.url.path for request in vecino.requests) == sorted(
+            [
+                "/reservas/lote",
+                f"/reservas/{PEDIDO.id}",
+                f"/reservas/{self.OTRO.id}/confirmar",
+                f"/reservas/{self.TERCERO.id}/liberar",
+            ]
+        )
+
+    @pytest.mark.parametrize(
+        "body", [None, {}, {"resultados": []}, {"resultados": [{}] * 3}, {"resultados": [1, 2, 3]}]
+    )
+    async def test_lo_que_no_es_una_respuesta(self, vecino: Vecino, inventario: InventarioHttp, body: Any) -> None:
+        vecino.responde(200, body)
+        assert [type(one) for one in await self.at_once(inventario)] == [RespuestaInvalida] * 3
+        assert len(vecino.requests) == 4
+
+    async def test_si_no_puede_no_insiste(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        vecino.rechaza(503, "servicio-saturado")
+        assert [type(one) for one in await self.at_once(inventario)] == [ServicioNoDisponible] * 3
+        assert len(vecino.requests) == 1
