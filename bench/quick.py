@@ -16,12 +16,11 @@ from measuring.system import SERVICES, running
 
 
 def line(measured: Measure) -> str:
-    outcome = measured.outcome
-    latencies = f"p50 {outcome.p50 * 1e3:.1f} ms, p99 {outcome.p99 * 1e3:.1f} ms"
+    latencies = f"p50 {measured.p50 * 1e3:.1f} ms, p99 {measured.p99 * 1e3:.1f} ms"
     names = [*reversed(SERVICES), *(name for name in measured.cpu if name not in SERVICES)]
     cpu = ", ".join(f"{name} {measured.cpu[name]:.0f}" for name in names)
-    text = f"{measured.rate:.0f} orders/s, {latencies} | µs CPU: {cpu}; services {measured.python_cpu:.0f}"
-    return f"{text} | FAULTS {outcome.statuses} {outcome.fault}" if outcome.faults else text
+    text = f"{measured.rate:.0f} orders/s, {latencies} | µs CPU: {cpu}; services {measured.services_cpu:.0f}"
+    return f"{text} | {measured.faults} UNEXPECTED: {measured.fault}" if measured.faults else text
 
 
 def main() -> None:
@@ -39,13 +38,13 @@ def main() -> None:
     with running(options.database, customers=options.clients) as system:
         warm_up(system)
         products = system.products[:1] if options.hot else system.products
-        load = orders(system, products, options.orders, options.clients)
-        load = replace(load, seconds=options.seconds, rate=options.rate)
+        load = orders(system, products, options.orders)
+        load = replace(load, clients=options.clients, seconds=options.seconds, rate=options.rate)
         for _ in range(options.rounds):
             with profiled(system, options.profile):
                 measured = measure(system, load)
             print(line(measured), flush=True)
-            if measured.outcome.faults:
+            if measured.faults:
                 sys.exit(1)
         if options.verify:
             print(system.verify())

@@ -23,6 +23,7 @@ from comanda.common.server import SUPERVISOR_VARIABLE
 from comanda.common.testing_postgres import PostgresServer
 from comanda.common.tokens import SigningKey
 from measuring.driver import Load, Outcome
+from measuring.machine import mount
 
 SERVICES = environment.SERVICES
 STOCK = 10**9
@@ -114,7 +115,7 @@ def running(
         postgres: a running server to use; by default one is started.
     """
     with tempfile.TemporaryDirectory(prefix="comanda-bench-") as folder:
-        _refuse_memory(Path(folder))
+        refuse_memory(Path(folder))
         server = (postgres or PostgresServer(in_memory=False).start()) if database == "postgresql" else None
         system = System(Path(folder), _variables(folder, server, settings or {}), server, {})
         try:
@@ -128,13 +129,12 @@ def running(
 
 
 def start(system: System, settings: Mapping[str, str] | None = None) -> None:
-    """Starts the services, with other settings if some are given, and waits until they serve."""
-    system.variables = {**system.variables, **(settings or {})}
+    """Starts the services, this time with those settings too, and waits until they serve."""
     for service in SERVICES:
         with (system.folder / f"{service}.log").open("ab") as log:
             system.processes[service] = subprocess.Popen(
                 [sys.executable, "-m", f"comanda.{service}"],
-                env=system.variables,
+                env={**system.variables, **(settings or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -214,10 +214,7 @@ def _token(nobody: Api, email: str, password: str) -> str:
     return nobody.login(email, password).headers("pedidos")["Authorization"].removeprefix("Bearer ")
 
 
-def _refuse_memory(folder: Path) -> None:
+def refuse_memory(folder: Path) -> None:
     """A commit to memory costs nothing; what is measured there says nothing about a disk."""
-    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    parents = {str(parent) for parent in (folder, *folder.parents)}
-    _, kind = max((mount for mount in mounts if mount[0] in parents), key=lambda mount: len(mount[0]))
-    if kind == "tmpfs":
+    if mount(folder)[1] == "tmpfs":
         raise RuntimeError(f"{folder} is in memory: set TMPDIR to a folder on a disk")

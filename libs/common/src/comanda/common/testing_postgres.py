@@ -46,6 +46,10 @@ class PostgresServer:
         assert self._process is not None
         return self._process.pid
 
+    def program(self, name: str) -> Path:
+        """One of the programs that come with the server, `pgbench` for example."""
+        return self._install / "bin" / name
+
     def start(self) -> "PostgresServer":
         if not self._data.exists():
             self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
@@ -59,7 +63,7 @@ class PostgresServer:
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self._install / "bin" / "postgres"), "-D", str(self._data), *arguments, *self._options],
+                [str(self.program("postgres")), "-D", str(self._data), *arguments, *self._options],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -104,7 +108,7 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [str(self._install / "bin" / program), *arguments],
+            [str(self.program(program)), *arguments],
             check=True,
             user=self._user,
             env=self._environment(),
@@ -119,7 +123,7 @@ class PostgresServer:
             assert self._process is not None
             if self._process.poll() is not None:
                 break
-            probe = [str(self._install / "bin" / "psql"), f"{self.url}/postgres", "-qc", "SELECT 1"]
+            probe = [str(self.program("psql")), f"{self.url}/postgres", "-qc", "SELECT 1"]
             if subprocess.run(probe, env=self._environment(), capture_output=True, check=False).returncode == 0:
                 return
             time.sleep(0.05)

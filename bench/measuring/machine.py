@@ -1,0 +1,56 @@
+"""What it was measured on."""
+
+import os
+import platform
+import re
+import sqlite3
+import subprocess
+from pathlib import Path
+
+from comanda.common.testing_postgres import PostgresServer
+
+
+def description(server: PostgresServer, folder: Path, fsync_seconds: float) -> dict[str, str]:
+    """What a reader has to know of the machine, by name."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "Cores": str(len(os.sched_getaffinity(0))),
+        "CPU": _cpu_model(),
+        "Memory": f"{memory:.0f} GiB",
+        "System": f"{platform.system()} {platform.release()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "PostgreSQL": f"{_postgres_version(server)}, its durable defaults",
+        "SQLite": f"{sqlite3.sqlite_version}, WAL, synchronous = FULL",
+        "File system": _file_system(folder),
+        "Write of 8 KiB and fdatasync, median": f"{1e3 * fsync_seconds:.2f} ms",
+        "Load of the machine before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "Commit": _commit(),
+    }
+
+
+def _cpu_model() -> str:
+    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1] if found else platform.machine()
+
+
+def _postgres_version(server: PostgresServer) -> str:
+    done = subprocess.run([str(server.program("postgres")), "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1]
+
+
+def _file_system(folder: Path) -> str:
+    return mount(folder)[1]
+
+
+def mount(folder: Path) -> tuple[str, str]:
+    """Where the file system of that folder is mounted, and of which kind it is."""
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    parents = {str(parent) for parent in (folder, *folder.parents)}
+    place, kind = max((found for found in mounts if found[0] in parents), key=lambda found: len(found[0]))
+    return place, kind
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
