@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from comanda.common.testing import Databases, FakeClock, Issuer, PostgresServer
+from comanda.common.testing_filling import filled
+from comanda.common.testing_plans import Scales, scales
 from comanda.common.testing_postgres import memory_folder
 
 POSTGRES_VARIABLE = "COMANDA_TEST_POSTGRES_URL"
@@ -45,6 +48,23 @@ async def databases(
     chosen = sqlite_databases if request.param == "sqlite" else postgres_databases
     yield chosen
     await chosen.discard()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
+async def few_and_many(
+    request: pytest.FixtureRequest, sqlite_databases: Databases, postgres_databases: Databases
+) -> AsyncIterator[tuple[str, str]]:
+    """URLs of two databases of the module's `PACKAGE`, filled as its `fill` says: with few rows and with many."""
+    chosen = sqlite_databases if request.param == "sqlite" else postgres_databases
+    async with filled(chosen, request.module.PACKAGE, request.module.fill) as urls:
+        yield urls
+
+
+@pytest.fixture
+async def escalas(few_and_many: tuple[str, str]) -> AsyncIterator[Scales]:
+    """To ask in both."""
+    async with scales(*few_and_many) as found:
+        yield found
 
 
 @pytest.fixture

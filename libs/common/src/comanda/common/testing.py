@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -170,12 +170,16 @@ class Databases:
     async def discard(self) -> None:
         """Removes the databases made so far, but for those to keep and the migrated templates."""
         made, self._made = self._made, []
+        await self.drop(made)
+
+    async def drop(self, urls: Collection[str]) -> None:
+        """Removes these databases."""
         if self._server is None:
-            _unlink(made)
-        elif made:
+            _unlink(urls)
+        elif urls:
             connection = await asyncpg.connect(f"{self._server}/postgres")
             try:
-                for url in made:
+                for url in urls:
                     await connection.execute(f'DROP DATABASE IF EXISTS "{url.rsplit("/", 1)[1]}" WITH (FORCE)')
             finally:
                 await connection.close()
