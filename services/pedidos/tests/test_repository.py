@@ -1,16 +1,13 @@
-"""What is written is read again, who writes first wins, and every question has its index — on both databases."""
+"""What is written is read again and who writes first wins, on both databases."""
 
 import asyncio
-import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-import sqlalchemy as sa
 
-from comanda.common.database import Database
 from comanda.common.pagination import PageRequest
 from comanda.common.testing import FakeClock
 from comanda.common.testing_schema import schema_differences
@@ -208,49 +205,3 @@ class TestListar:
         assert await self.ids(mundo, desde=creados[1]) == [ids[2], ids[1]]
         assert await self.ids(mundo, hasta=creados[1]) == [ids[0]]
         assert await self.ids(mundo, desde=creados[1], hasta=creados[2]) == [ids[1]]
-
-
-class TestIndices:
-    """Which index answers: a question must cost the same with few orders and with millions."""
-
-    async def plan(self, database: Database, mundo: Any, ask: Any) -> str:
-        statements: list[tuple[str, Any]] = []
-
-        def remember(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            statements.append((statement, parameters))
-
-        sa.event.listen(database.engine.sync_engine, "before_cursor_execute", remember)
-        async with database.transaction() as connection:
-            if database.dialect == "postgresql":  # a small table is read whole whatever its indexes
-                await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-                await connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
-            await ask(connection)
-            statement, parameters = statements[-1]
-            explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
-            rows = (await connection.exec_driver_sql(explain + statement, parameters)).all()
-        return "\n".join(str(row[-1]) for row in rows)
-
-    @pytest.mark.parametrize(
-        ("filtros", "index"),
-        [
-            ({"cliente_ids": ["ana"]}, "ix_pedidos_cliente_id"),
-            ({"cliente_ids": [], "estado": Estado.PENDIENTE}, "ix_pedidos_abiertos"),
-            ({"cliente_ids": [], "estado": Estado.CANCELADO}, "ix_pedidos_cancelados"),
-        ],
-    )
-    async def test_de_las_listas(self, mundo: Any, filtros: dict[str, Any], index: str) -> None:
-        filtros = {"estado": None, "desde": None, "hasta": None} | filtros
-        plan = await self.plan(
-            mundo.database, mundo, lambda connection: mundo.repository.listar(connection, PageRequest(), **filtros)
-        )
-        assert re.search(rf"\b{index}\b", plan), plan
-        assert not re.search("TEMP B-TREE|Sort|Seq Scan", plan), plan
-
-    async def test_de_lo_que_toca_mirar(self, mundo: Any, clock: FakeClock) -> None:
-        ask = lambda connection: mundo.repository.arrendar(connection, clock.now(), clock.now(), 50)  # noqa: E731
-        plan = await self.plan(mundo.database, mundo, ask)
-        assert "ix_pedidos_next_attempt_at" in plan
-
-    async def test_de_los_abiertos_de_un_cliente(self, mundo: Any) -> None:
-        ask = lambda connection: mundo.repository.pendientes(connection, ["ana"])  # noqa: E731
-        assert "ix_pedidos_abiertos_cliente_id" in await self.plan(mundo.database, mundo, ask)

@@ -250,8 +250,11 @@ class Keys:
     async def sweep(self, connection: AsyncConnection) -> int:
         """Removes at most `SWEEP_ROWS` keys that are older than `KEPT`; returns how many."""
         table, oldest = self._table, self._clock.now() - KEPT
-        old = sa.select(*table.primary_key.columns).where(table.c.created_at < oldest).limit(SWEEP_ROWS)
-        result = await connection.execute(sa.delete(table).where(sa.tuple_(*table.primary_key.columns).in_(old)))
+        # In order of age, or PostgreSQL might look for old ones from the table's beginning, past all that it removed.
+        old = sa.select(*table.primary_key.columns).where(table.c.created_at < oldest).order_by(table.c.created_at)
+        result = await connection.execute(
+            sa.delete(table).where(sa.tuple_(*table.primary_key.columns).in_(old.limit(SWEEP_ROWS)))
+        )
         return result.rowcount
 
 

@@ -15,7 +15,7 @@ from comanda.common.clock import uuid7_floor
 from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.pedidos.domain import Estado, Fase, Linea, Pedido, Transicion
-from comanda.pedidos.tables import CANCELLED, OPEN, historial, pedidos
+from comanda.pedidos.tables import CANCELLED, COMPLETED, OPEN, historial, pedidos
 
 RECIBIDO = "pedido recibido"
 _NEWEST_FIRST = Keyset("pedidos", pedidos.c.id, descending=True)
@@ -70,10 +70,10 @@ _LEASE = (
     .values(leased_until=sa.bindparam("until"), lease=pedidos.c.lease + 1)
     .returning(*_COLUMNS, pedidos.c.lease, pedidos.c.attempts)
 )
-_IN_STATE: Mapping[Estado, sa.TextClause | sa.ColumnElement[bool]] = {
+_IN_STATE: Mapping[Estado, sa.TextClause] = {
     Estado.PENDIENTE: OPEN,
     Estado.CANCELADO: CANCELLED,
-    Estado.COMPLETADO: pedidos.c.fase == Fase.COMPLETADO.value,
+    Estado.COMPLETADO: COMPLETED,
 }
 
 

@@ -11,6 +11,7 @@ OPEN = sa.text("fase NOT IN ('COMPLETADO', 'CANCELADO')")
 """The orders that are not final. Written out, so that both databases recognise their partial indexes."""
 
 CANCELLED = sa.text("fase = 'CANCELADO'")
+COMPLETED = sa.text("fase = 'COMPLETADO'")
 
 pedidos = sa.Table(
     "pedidos",
@@ -33,9 +34,10 @@ pedidos = sa.Table(
     sa.Column("leased_until", UtcDateTime),
     sa.Index("ix_pedidos_cliente_id", "cliente_id", "id"),
     sa.Index("ix_pedidos_abiertos", "id", sqlite_where=OPEN, postgresql_where=OPEN),
-    sa.Index("ix_pedidos_abiertos_cliente_id", "cliente_id", sqlite_where=OPEN, postgresql_where=OPEN),
+    sa.Index("ix_pedidos_abiertos_cliente_id", "cliente_id", "id", sqlite_where=OPEN, postgresql_where=OPEN),
     sa.Index("ix_pedidos_next_attempt_at", "next_attempt_at", sqlite_where=OPEN, postgresql_where=OPEN),
     sa.Index("ix_pedidos_cancelados", "id", sqlite_where=CANCELLED, postgresql_where=CANCELLED),
+    sa.Index("ix_pedidos_completados", "id", sqlite_where=COMPLETED, postgresql_where=COMPLETED),
 )
 
 historial = sa.Table(
