@@ -26,7 +26,7 @@ from comanda.inventario.domain import (
     Reserva,
     TipoMovimiento,
 )
-from comanda.inventario.tables import ACTIVA, CERRADA, existencias, movimientos, reserva_lineas, reservas
+from comanda.inventario.tables import ACTIVA, CERRADA, EN_ESTADO, existencias, movimientos, reserva_lineas, reservas
 
 _EXISTENCIAS = Keyset("existencias", existencias.c.producto_id)
 _MOVIMIENTOS = Keyset("movimientos", movimientos.c.id)
@@ -180,7 +180,7 @@ class Repository:
         if ids is not None:
             query = query.where(reservas.c.pedido_id.in_(ids))
         if estado is not None:
-            query = query.where(reservas.c.estado == estado.value)
+            query = query.where(EN_ESTADO[estado])
         rows = await _RESERVAS.fetch(connection, query, page)
         return Page(await self._with_lines(connection, rows.items), rows.next_cursor)
 
