@@ -1,6 +1,7 @@
 """A whole Comanda of real processes on loopback, made to be broken: productos, and replicas of inventario and pedidos.
 
-Users' tokens are signed here, by a key that the services are told of, so auth runs only where a test asks for it.
+Users' tokens are signed here, by a key that the services are told of, so auth runs only where a test asks for it. A
+complete cluster has replicas of everything instead, and auth's own tokens.
 """
 
 import asyncio
@@ -83,9 +84,10 @@ class Cluster:
         """Runs `comanda verify`."""
         ports = {service: self.urls[service].rpartition(":")[2] for service in SERVICES if service in self.urls}
         addresses = {f"{service.upper()}_PORT": port for service, port in ports.items()}
+        databases = {f"{service.upper()}_DATABASE_URL": url for service, url in self.databases.items()}
         return subprocess.run(
             [sys.executable, "-m", "comanda.cli", "verify"],
-            env={**inherited(), **self.settings, **addresses, "COMANDA_DATA": str(self.folder)},
+            env={**inherited(), **self.settings, **databases, **addresses, "COMANDA_DATA": str(self.folder)},
             capture_output=True,
             text=True,
             timeout=60,
@@ -127,6 +129,7 @@ async def running(
     launcher: Launcher = launch,
     settings: Mapping[str, str] | None = None,
     auth: bool = False,
+    complete: bool = False,
 ) -> AsyncIterator[Cluster]:
     """A cluster in which whatever dies is started again.
 
@@ -134,13 +137,14 @@ async def running(
         replicas: of inventario and of pedidos.
         settings: beside `QUICK`.
         auth: whether auth runs, too.
+        complete: whether productos and auth have replicas, too, and the services take auth's tokens.
     """
     for name in ("pedidos", "inventario", "operador"):
         SigningKey.load_or_create(folder / "keys" / f"{name}.pem")
     cluster = Cluster(folder, databases, Issuer(SystemClock()), {**QUICK, **(settings or {})})
     try:
-        counts = {"auth": int(auth), "productos": 1, "inventario": replicas, "pedidos": replicas}
-        await _assemble(cluster, counts, launcher)
+        others = {"auth": replicas, "productos": replicas} if complete else {"auth": int(auth), "productos": 1}
+        await _assemble(cluster, others | {"inventario": replicas, "pedidos": replicas}, launcher, complete)
         for service in cluster.services.values():
             service.start()
         async with _supervised(cluster):
@@ -155,7 +159,7 @@ async def running(
             await forwarder.stop()
 
 
-async def _assemble(cluster: Cluster, counts: Mapping[str, int], launcher: Launcher) -> None:
+async def _assemble(cluster: Cluster, counts: Mapping[str, int], launcher: Launcher, complete: bool) -> None:
     names = [(service, f"{service}-{i + 1}") for service, count in counts.items() for i in range(count)]
     ports = dict(zip([name for _, name in names], free_ports(len(names)), strict=True))
     for service in dict(names):
@@ -165,15 +169,16 @@ async def _assemble(cluster: Cluster, counts: Mapping[str, int], launcher: Launc
     for name in (name for service, name in names if service == "pedidos"):
         own = [port for other, port in ports.items() if other.startswith("inventario")]
         cluster.forwarders[f"inventario of {name}"] = await Forwarder(own).start()
+    jwks = f"{cluster.urls['auth']}/.well-known/jwks.json" if complete else json.dumps(cluster.issuer.jwks)
     for service, name in names:
-        environment = _environment(cluster, service, name, ports[name])
+        environment = _environment(cluster, service, name, ports[name], jwks)
         log = cluster.folder / f"{name}.log"
         cluster.services[name] = Service(name, service, ports[name], environment, log, launcher)
 
 
-def _environment(cluster: Cluster, service: str, name: str, port: int) -> dict[str, str]:
+def _environment(cluster: Cluster, service: str, name: str, port: int, jwks: str) -> dict[str, str]:
     prefix, urls = service.upper(), cluster.urls
-    keys = {} if service == "auth" else {f"{prefix}_AUTH_JWKS": json.dumps(cluster.issuer.jwks)}
+    keys = {} if service == "auth" else {f"{prefix}_AUTH_JWKS": jwks}
     return {
         **inherited(),
         **cluster.settings,
