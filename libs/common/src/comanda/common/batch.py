@@ -36,7 +36,8 @@ class _Entry(Generic[Request, Result]):
     request: Request
     outcome: "asyncio.Future[Result | Exception]"
     arrived: float
-    taken: bool = False
+    turn: "asyncio.Future[None] | None" = None
+    """Once it is taken: ends when all that was taken with it has been carried out."""
 
 
 class Batch(Generic[Request, Result]):
@@ -88,7 +89,7 @@ class Batch(Generic[Request, Result]):
             return _result((await self._serve([request]))[0])
         entry = self._enqueue(request)
         try:
-            return _result(await asyncio.shield(entry.outcome))
+            return _result(await entry.outcome)
         except asyncio.CancelledError:
             await self._take_back([entry])
             raise
@@ -119,15 +120,11 @@ class Batch(Generic[Request, Result]):
 
     async def _take_back(self, entries: Sequence[_Entry[Request, Result]]) -> None:
         """Of a caller who leaves: what waits is dropped, what is taken is waited for."""
-        waiting = [entry.outcome for entry in entries if not entry.taken]
-        taken = [entry.outcome for entry in entries if entry.taken]
-        for outcome in waiting:
-            outcome.cancel()
-        if taken:
-            await asyncio.wait(taken)
-        for outcome in (*waiting, *taken):
-            if not outcome.cancelled():
-                outcome.exception()  # nobody else will ask for it
+        for entry in entries:
+            if not entry.outcome.cancel() and not entry.outcome.cancelled():
+                entry.outcome.exception()  # nobody else will ask for it
+        if turns := {entry.turn for entry in entries if entry.turn is not None}:
+            await asyncio.wait(turns)
 
     async def _work(self) -> None:
         structlog.contextvars.clear_contextvars()  # it serves many requests, so its log lines belong to none
@@ -142,6 +139,7 @@ class Batch(Generic[Request, Result]):
             await asyncio.sleep(0)  # so that the answers leave before the next ones are worked on
 
     async def _turn(self, group: Sequence[_Entry[Request, Result]]) -> None:
+        turn = group[0].turn
         try:
             await self._carry_out(group)
         except Exception as fault:  # a mistake of ours: all the same nobody may wait for ever
@@ -150,6 +148,9 @@ class Batch(Generic[Request, Result]):
             for entry in group:
                 entry.outcome.cancel()
             raise
+        finally:
+            if turn is not None and not turn.done():
+                turn.set_result(None)
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         """Lets go whoever waits for a worker that was cancelled, perhaps before it began."""
@@ -159,7 +160,8 @@ class Batch(Generic[Request, Result]):
 
     def _take(self) -> list[_Entry[Request, Result]]:
         group: list[_Entry[Request, Result]] = []
-        weight, oldest = 0, asyncio.get_running_loop().time() - PATIENCE_SECONDS
+        loop = asyncio.get_running_loop()
+        weight, oldest, turn = 0, loop.time() - PATIENCE_SECONDS, loop.create_future()
         while self._queue and len(group) < self._most:
             entry = self._queue[0]
             weight += self._weigh(entry.request)
@@ -171,7 +173,7 @@ class Batch(Generic[Request, Result]):
             if entry.arrived < oldest:
                 entry.outcome.set_exception(ServicioSaturado())
                 continue
-            entry.taken = True
+            entry.turn = turn
             group.append(entry)
         return group
 

@@ -1,10 +1,10 @@
 """The outermost layer of every service: request id, bounds, access log, metrics, and an answer whatever happens."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from comanda.common.database import DatabaseUnavailable
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from comanda.common.app import Wiring
 
 log = structlog.get_logger()
+Headers = Mapping[bytes, bytes]
+_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 
 
 class ClientGone(Exception):
@@ -46,8 +48,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = self._wiring.clock.monotonic()
-        headers = Headers(scope=scope)
-        identifier = request_id(headers.get(REQUEST_ID_HEADER), self._wiring.clock)
+        headers: Headers = dict(reversed(scope["headers"]))  # of two the first
+        identifier = request_id(headers.get(_REQUEST_ID, b"").decode("latin-1"), self._wiring.clock)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=identifier)
         status = 0
@@ -62,7 +64,7 @@ class Edge:
                 message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identifier
+                message["headers"] = [*message["headers"], (_REQUEST_ID, identifier.encode())]
             await send(message)
 
         self._in_hand += 1
@@ -91,7 +93,7 @@ class Edge:
                 raise ServicioSaturado
             if not self._ready.is_set():
                 raise ServicioNoDisponible(DATABASE)
-        if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
             body = await self._whole_body(headers, receive)
         else:
             body = b""
@@ -101,7 +103,7 @@ class Edge:
     async def _whole_body(self, headers: Headers, receive: Receive) -> bytes:
         """Receives the body, within its bounds, before anything else happens."""
         limit = self._settings.max_body_bytes
-        length = headers.get("content-length", "0")
+        length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit:
             raise CuerpoDemasiadoGrande(f"El límite es de {limit} bytes.")
         try:

@@ -1,5 +1,6 @@
 """The process of a service: `python -m comanda.<service>`."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,9 @@ SUPERVISOR_VARIABLE = "COMANDA_SUPERVISOR_PID"
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep an idle connection, so that a request never meets one that is just being closed."""
+
+GARBAGE_THRESHOLD = 20_000
+"""New objects before a search for cycles. At the default of 700 the requests in hand alone set one off all the time."""
 
 
 def serve(package: str, settings_class: type[ServiceSettings]) -> None:
@@ -55,6 +59,8 @@ def serve(package: str, settings_class: type[ServiceSettings]) -> None:
 
 def prepare_process(settings: ServiceSettings, service: str) -> None:
     """What each serving process does first: logging, and, in one of several workers, the watch over the main one."""
+    gc.freeze()  # what has been imported stays for ever, and need not be looked through again and again
+    gc.set_threshold(GARBAGE_THRESHOLD)
     configure_logging(settings, service)
     main_process = multiprocessing.parent_process()
     if main_process is not None:
