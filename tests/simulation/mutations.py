@@ -23,6 +23,8 @@ MUTATIONS: dict[str, Mutation] = {
 LIKELY: dict[str, int] = {
     "refusal_fails_its_neighbours": 84,
     "answers_crossed": 0,
+    "shared_answers_crossed": 3,
+    "shared_refusal_for_all": 202,
     "no_tombstone": 14,
     "liberar_deletes_the_row": 20,
     "refusal_not_stored": 47,
