@@ -1,6 +1,6 @@
 # Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
 .POSIX:
-.PHONY: help run demo test simulate lint format coverage migrate seed verify settings clean
+.PHONY: help run demo test simulate bench lint format coverage migrate seed verify settings clean
 
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml cli/pyproject.toml services/auth/pyproject.toml \
 	services/productos/pyproject.toml services/inventario/pyproject.toml services/pedidos/pyproject.toml
@@ -22,6 +22,10 @@ test: .venv/.installed-dev ## every test, on SQLite and on a real PostgreSQL
 SEEDS = 1000
 simulate: .venv/.installed-dev ## the deterministic simulation, SEEDS=1000 runs of it
 	@PYTHONPATH=tests .venv/bin/python -m simulation --seeds 1..$(SEEDS) --jobs 2
+
+BENCH =
+bench: .venv/.installed-bench ## the speed of everything, into bench/results/, half an hour; BENCH=--quick takes minutes
+	@.venv/bin/python bench/run.py $(BENCH)
 
 coverage: .venv/.installed-dev ## the tests, and which branches they reach
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
@@ -62,6 +66,11 @@ clean: ## remove what was installed and cached; the data in .data/ stays
 	@echo 'Installing with development tools …'
 	@$(SYNC)
 	@touch $@ .venv/.installed
+
+.venv/.installed-bench: $(LOCKED) .venv/bin/uv
+	@echo 'Installing with what measuring needs …'
+	@$(SYNC) --group bench
+	@touch $@ .venv/.installed-dev .venv/.installed
 
 .venv/bin/uv:
 	@python=; for name in python3.13 python3.12 python3.11 python3; do \

@@ -47,7 +47,9 @@ def main() -> None:
             if measured.faults:
                 sys.exit(1)
         if options.verify:
-            print(system.verify())
+            is_sound, said = system.verify()
+            print(said)
+            sys.exit(not is_sound)
 
 
 if __name__ == "__main__":

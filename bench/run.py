@@ -33,25 +33,17 @@ from measuring.system import System, refuse_memory, running, start, stop
 CUSTOMERS = 128
 
 
-def run(parts: list[str], plan: Plan, folder: Path) -> tuple[Results, dict[str, str]]:
-    """What those parts found, and on what machine."""
-    refuse_memory(folder)
-    results = Results(fsync_seconds(folder))
-    server = PostgresServer(in_memory=False)
-    try:
-        described = machine.description(server.start(), folder, results.fsync_seconds)
-        _measure_together(parts, plan, server, folder, results)
-        for database in DATABASES:
-            if "memory" in parts:
-                with running(database, customers=CUSTOMERS, products=PRODUCTS, postgres=server) as system:
-                    measure_memory(system, database, plan, results)
-                    results.verified[f"{database}, after {plan.memory[-1]:,} orders"] = system.verify()
-            if "pages" in parts:
-                with running(database, customers=1, products=1, postgres=server) as system:
-                    measure_pages(system, database, plan, results)
-    finally:
-        server.stop()
-    return results, described
+def run(parts: list[str], plan: Plan, server: PostgresServer, folder: Path, results: Results) -> None:
+    """Measures those parts."""
+    _measure_together(parts, plan, server, folder, results)
+    for database in DATABASES:
+        if "memory" in parts:
+            with running(database, customers=CUSTOMERS, products=PRODUCTS, postgres=server) as system:
+                measure_memory(system, database, plan, results)
+                results.verified[f"{database}, after {plan.memory[-1]:,} orders"] = system.verify()
+        if "pages" in parts:
+            with running(database, customers=1, products=1, postgres=server) as system:
+                measure_pages(system, database, plan, results)
 
 
 def _measure_together(parts: list[str], plan: Plan, server: PostgresServer, folder: Path, results: Results) -> None:
@@ -96,20 +88,32 @@ def main() -> None:
     plan = QUICK if options.quick else FULL
     given = {name: getattr(options, name) for name in ("rounds", "seconds", "memory", "rows")}
     plan = replace(plan, **{name: value for name, value in given.items() if value})
-    with tempfile.TemporaryDirectory(prefix="comanda-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="comanda-bench-") as name:
+        folder, server = Path(name), PostgresServer(in_memory=False)
         try:
-            results, described = run(parts, plan, Path(folder))
-        except RuntimeError as failure:
-            sys.exit(str(failure))
-    date = datetime.now(UTC).date().isoformat()
-    options.output.mkdir(parents=True, exist_ok=True)
-    pictures = draw(results, options.output, date)
-    path = options.output / f"{date}.md"
-    command = shlex.join(["make", "bench", *([f"BENCH={shlex.join(sys.argv[1:])}"] if sys.argv[1:] else [])])
-    path.write_text(document(results, plan, described, pictures, date, command))
-    print(path)
+            refuse_memory(folder)
+            results = Results([fsync_seconds(folder)])
+            described = machine.description(server.start(), folder)
+            try:
+                run(parts, plan, server, folder, results)
+            finally:  # what has been measured is kept, whatever came after
+                _write(results, plan, described, options.output)
+        finally:
+            server.stop()
+    if not all(holds for holds, _ in results.verified.values()):
+        sys.exit("THE INVARIANTS DO NOT HOLD: see the report.")
     if results.faults:
         sys.exit("There were unexpected answers: see the report.")
+
+
+def _write(results: Results, plan: Plan, described: dict[str, str], folder: Path) -> None:
+    date = datetime.now(UTC).date().isoformat()
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = draw(results, folder, date)
+    options = [f"BENCH={shlex.join(sys.argv[1:])}"] if sys.argv[1:] else []
+    path = folder / f"{date}.md"
+    path.write_text(document(results, plan, described, pictures, date, shlex.join(["make", "bench", *options])))
+    print(path)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from measuring.measure import Measure
-from measuring.plan import AS_DELIVERED, CLIENTS, DATABASES, GROUP_COMMIT_OFF
+from measuring.plan import AS_DELIVERED, CLIENTS, DATABASES, FULL, GROUP_COMMIT_OFF
 from measuring.results import Results, divided
 
 
@@ -99,7 +99,7 @@ def _latency(results: Results) -> Iterator[Promise]:
 
 
 def _pages(results: Results) -> Iterator[Promise]:
-    counts = sorted({int(case[1]) for case in results.cases("pages")}) or [0]
+    counts = sorted({int(case[1]) for case in results.cases("pages")}) or list(FULL.rows)
     few, many = counts[0], counts[-1]
     for database in DATABASES:
         for whose in ("all", "own"):

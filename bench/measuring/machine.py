@@ -7,10 +7,11 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+from comanda.cli.environment import SERVICES
 from comanda.common.testing_postgres import PostgresServer
 
 
-def description(server: PostgresServer, folder: Path, fsync_seconds: float) -> dict[str, str]:
+def description(server: PostgresServer, folder: Path) -> dict[str, str]:
     """What a reader has to know of the machine, by name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
@@ -21,11 +22,16 @@ def description(server: PostgresServer, folder: Path, fsync_seconds: float) -> d
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "PostgreSQL": f"{_postgres_version(server)}, its durable defaults",
         "SQLite": f"{sqlite3.sqlite_version}, WAL, synchronous = FULL",
-        "File system": _file_system(folder),
-        "Write of 8 KiB and fdatasync, median": f"{1e3 * fsync_seconds:.2f} ms",
+        "File system": mount(folder)[1],
         "Load of the machine before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "Commit": _commit(),
+        "Settings given": ", ".join(_settings()) or "none",
     }
+
+
+def _settings() -> list[str]:
+    prefixes = tuple(f"{service.upper()}_" for service in SERVICES)
+    return sorted(f"`{name}={value}`" for name, value in os.environ.items() if name.startswith(prefixes))
 
 
 def _cpu_model() -> str:
@@ -36,10 +42,6 @@ def _cpu_model() -> str:
 def _postgres_version(server: PostgresServer) -> str:
     done = subprocess.run([str(server.program("postgres")), "--version"], capture_output=True, text=True, check=True)
     return done.stdout.split()[-1]
-
-
-def _file_system(folder: Path) -> str:
-    return mount(folder)[1]
 
 
 def mount(folder: Path) -> tuple[str, str]:

@@ -78,7 +78,7 @@ def measure_outcome(system: System, load: Load) -> tuple[Measure, Outcome]:
     cpu = {name: 1e6 * (after[name] - before[name]) / answers for name in after}
     cpu["driver"] = 1e6 * outcome.cpu_seconds / answers
     latencies = outcome.p50, outcome.p90, outcome.p99, outcome.longest
-    fault = f"{outcome.statuses} {outcome.fault}" if outcome.faults else ""
+    fault = " ".join(f"{outcome.statuses} {outcome.fault}".split()) if outcome.faults else ""
     return Measure(load.rate, outcome.rate, *latencies, cpu, outcome.faults, fault), outcome
 
 

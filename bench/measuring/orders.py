@@ -6,7 +6,7 @@ from dataclasses import replace
 from measuring.driver import Load
 from measuring.measure import measure, measure_outcome, orders, serving
 from measuring.plan import CLIENTS, Plan, variants
-from measuring.reference import Pgbench, SqliteReference
+from measuring.reference import Pgbench, SqliteReference, fsync_seconds
 from measuring.results import Results
 from measuring.system import System, headers
 
@@ -22,6 +22,7 @@ def measure_orders(
     """Spread and hot orders on each database in each variant, taking turns with what the databases do by themselves."""
     cases = [(database, name) for name in variants() for database in systems]
     for number in range(plan.rounds):
+        results.fsync.append(fsync_seconds(next(iter(systems.values())).folder))
         for database, reference in references.items():
             for hot in (False, True):
                 results.references[database, hot].append(reference.rate(hot=hot, seconds=plan.seconds))
@@ -39,6 +40,7 @@ def measure_clients(systems: Mapping[str, System], plan: Plan, results: Results)
     for database, system in systems.items():
         with serving(system):
             for _ in range(plan.rounds):
+                results.fsync.append(fsync_seconds(system.folder))
                 for clients in plan.clients:
                     results.add("clients", database, (clients,), measure(system, _closed(system, clients, plan)))
 

@@ -89,7 +89,7 @@ def _get(
 
 
 async def _fill(url: str, model: str, first: int, last: int) -> None:
-    """Copies one order as often as needed: older ones, all of them final, a hundredth of them of the same customer."""
+    """Copies one order as often as needed: older ones, all of them final, a twentieth of them of the same customer."""
     database = Database(url, clock=SystemClock())
     statement = _copying(database.dialect, int(model[:8] + model[9:13], 16) - OLDEST_MILLISECONDS)
     row = model if database.dialect == "postgresql" else model.replace("-", "")
@@ -112,7 +112,7 @@ def _copying(dialect: str, moment: int) -> str:
             SELECT CAST(:first AS bigint) UNION ALL SELECT n + 1 FROM numbers WHERE n < CAST(:last AS bigint)
         )
         INSERT INTO pedidos (id, cliente_id, fase, {copied})
-        SELECT {new_id}, CASE WHEN n % 100 = 0 THEN cliente_id ELSE 'otro-' || CAST(n % 1000 AS text) END,
+        SELECT {new_id}, CASE WHEN n % 20 = 0 THEN cliente_id ELSE 'otro-' || CAST(n % 1000 AS text) END,
             'COMPLETADO', {copied}
         FROM numbers CROSS JOIN pedidos WHERE pedidos.id = :model"""  # noqa: S608  # names and numbers of our own
 

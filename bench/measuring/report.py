@@ -11,7 +11,7 @@ from measuring.system import SERVICES
 
 HOW = """\
 Real requests through all four services, which run as processes of their own beside their database and the driver, on
-the cores named above; every commit is on disk before its answer. Each figure is the median of {rounds} rounds of
+the cores named above; every commit is on disk before its answer. Each figure is the median of {rounds} of
 {seconds:g} s. CPU is user and system time of a process and its children, in microseconds for each expected answer.
 *By itself* is what the database does without Comanda in the same run: one order's three statements in one durable
 transaction, on PostgreSQL by pgbench with 16 clients, on SQLite by one writer. *Spread* orders are of a thousand
@@ -24,8 +24,8 @@ def document(
     parts = [
         f"# Measured on {date}",
         f"`{command}`",
-        table(["", ""], ([name, value] for name, value in machine.items())),
-        HOW.format(rounds=plan.rounds, seconds=plan.seconds),
+        table(["", ""], [*([name, value] for name, value in machine.items()), _fsync(results)]),
+        HOW.format(rounds=f"{plan.rounds} round{'s' if plan.rounds > 1 else ''}", seconds=plan.seconds),
         "## What is promised",
         table(["", "promised", "measured", ""], (promise.row() for promise in promises(results))),
         _soundness(results),
@@ -52,9 +52,15 @@ def _section(title: str, *tables: str) -> list[str]:
     return [f"## {title}", *found] if found else []
 
 
+def _fsync(results: Results) -> list[str]:
+    shortest, longest = (f"{1e3 * each:.2f}" for each in (min(results.fsync), max(results.fsync)))
+    times = f"{1e3 * results.fsync_seconds:.2f} ms ({shortest} to {longest} in the course of the run)"
+    return ["Writing 8 KiB and fdatasync, median of 200", times]
+
+
 def _soundness(results: Results) -> str:
     """The invariants, and the answers that were not expected."""
-    checked = [f"- {of}: {said}" for of, said in results.verified.items()]
+    checked = [f"- {of}: {'' if holds else '**violated** '}{said}" for of, (holds, said) in results.verified.items()]
     faults = [
         f"- {name}: {measure.faults} unexpected answers, {measure.fault}" for name, measure in results.faults.items()
     ]

@@ -23,16 +23,17 @@ class Results:
     """Filled in as the parts are run; what has not been run is absent.
 
     Args:
+        fsync: seconds that a page takes to reach the disk, from time to time.
         references: orders a second that the database does by itself, by database and whether hot, of each round.
         memory: by database, service and number of orders.
-        verified: what `comanda verify` said, by what it was said of.
+        verified: whether the invariants held and what `comanda verify` said, by what it was said of.
     """
 
-    fsync_seconds: float
+    fsync: list[float] = field(default_factory=list)
     references: dict[tuple[str, bool], list[float]] = field(default_factory=lambda: defaultdict(list))
     measures: dict[tuple[str, str, Case], list[Measure]] = field(default_factory=lambda: defaultdict(list))
     memory: dict[tuple[str, str], dict[int, Memory]] = field(default_factory=lambda: defaultdict(dict))
-    verified: dict[str, str] = field(default_factory=dict)
+    verified: dict[str, tuple[bool, str]] = field(default_factory=dict)
 
     def add(self, part: str, database: str, case: Case, measure: Measure) -> None:
         self.measures[part, database, case].append(measure)
@@ -55,6 +56,10 @@ class Results:
     def reference(self, database: str, *, hot: bool) -> float | None:
         rates = self.references.get((database, hot))
         return statistics.median(rates) if rates else None
+
+    @property
+    def fsync_seconds(self) -> float:
+        return statistics.median(self.fsync)
 
     @property
     def faults(self) -> dict[str, Measure]:
