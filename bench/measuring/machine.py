@@ -10,6 +10,9 @@ from pathlib import Path
 from comanda.cli.environment import SERVICES
 from comanda.common.testing_postgres import PostgresServer
 
+SECRET = ("KEY", "PASSWORD", "URL")
+"""Words in the names of settings that are nobody else's business."""
+
 
 def description(server: PostgresServer, folder: Path) -> dict[str, str]:
     """What a reader has to know of the machine, by name."""
@@ -31,7 +34,8 @@ def description(server: PostgresServer, folder: Path) -> dict[str, str]:
 
 def _settings() -> list[str]:
     prefixes = tuple(f"{service.upper()}_" for service in SERVICES)
-    return sorted(f"`{name}={value}`" for name, value in os.environ.items() if name.startswith(prefixes))
+    own = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+    return sorted(f"`{name}={value}`" for name, value in own.items() if not any(word in name for word in SECRET))
 
 
 def _cpu_model() -> str:
