@@ -174,12 +174,11 @@ class TestFailures:
         neighbour.sent.clear()
         neighbour.fault = None
         neighbour.open.clear()
-        tasks = [asyncio.create_task(neighbour.calls.submit(number)) for number in (1, 2, 3)]
-        while not neighbour.sent:  # noqa: ASYNC110  # a few turns of the loop
-            await asyncio.sleep(0)
+        probe, *others = [asyncio.create_task(neighbour.calls.submit(number)) for number in (1, 2, 3)]
+        refused = await asyncio.gather(*others, return_exceptions=True)  # while the probe is under way
+        assert [type(one) for one in refused] == [ServicioNoDisponible] * 2
         neighbour.open.set()
-        first, *others = await asyncio.gather(*tasks, return_exceptions=True)
-        assert (first, [type(one) for one in others]) == (2, [ServicioNoDisponible] * 2)
+        assert await probe == 2
         assert neighbour.sent == [[1]]
         assert neighbour.circuit.state == "CERRADO"
 

@@ -78,6 +78,8 @@ class SharedCalls(Generic[Request, Result]):
             ServicioNoDisponible, RespuestaInvalida: as `Neighbour.request` does.
             ServicioSaturado: it has waited for too long to be sent.
         """
+        if self._circuit.state != "CERRADO":  # one probes, and all others learn at once that they are refused
+            return await self._alone(request)
         return await self._calls.submit(_Asked(request, current_request_id()))
 
     async def _send(self, asked: Sequence[_Asked[Request]]) -> Sequence[Result | Exception]:
