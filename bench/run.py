@@ -107,12 +107,12 @@ def main() -> None:
 
 
 def _write(results: Results, plan: Plan, described: dict[str, str], folder: Path) -> None:
-    date = datetime.now(UTC).date().isoformat()
+    name = datetime.now(UTC).strftime("%Y-%m-%d-%H%M")  # so that no run takes the place of another of the same day
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = draw(results, folder, date)
     options = [f"BENCH={shlex.join(sys.argv[1:])}"] if sys.argv[1:] else []
-    path = folder / f"{date}.md"
-    path.write_text(document(results, plan, described, pictures, date, shlex.join(["make", "bench", *options])))
+    path, command = folder / f"{name}.md", shlex.join(["make", "bench", *options])
+    path.write_text(document(results, plan, described, [], name, command))  # pictures can fail, figures may not be lost
+    path.write_text(document(results, plan, described, draw(results, folder, name), name, command))
     print(path)
 
 

@@ -164,6 +164,7 @@ class Driver:
             self.free(await self._connect())
         except OSError as error:
             self._outcome.fault = self._outcome.fault or str(error)
+            self._statuses["none"] += max(1, self._sent - self._answers)
             self._finished.set()
 
     async def _connect(self) -> "Connection":

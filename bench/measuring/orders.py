@@ -65,6 +65,8 @@ def measure_ends(systems: Mapping[str, System], plan: Plan, results: Results) ->
             for _ in range(plan.rounds):
                 placing = replace(orders(system, system.products, 2 * plan.ends), collect=True)
                 _, placed = measure_outcome(system, placing)
+                if placed.faults:
+                    raise RuntimeError(f"orders to be ended: {placed.statuses} {placed.fault}")
                 half = len(placed.locations) // 2
                 for action, ids in (("completar", placed.locations[:half]), ("cancelar", placed.locations[half:])):
                     heads = [f"POST /pedidos/{identifier}/{action} HTTP/1.1\r\n" for identifier in ids]

@@ -37,7 +37,7 @@ FULL = Plan(5, 3, (1, 8, 32, 64, 128), (25, 50, 75, 90), 2000, (50_000, 100_000,
 QUICK = Plan(1, 1.5, (1, 8, 64), (25, 50, 75, 90), 200, (500, 1000, 2000), (1000, 20_000))
 
 AS_DELIVERED = "as delivered"
-GROUP_COMMIT_OFF = "group commit off"
+GROUP_COMMIT_OFF = "group commit and shared calls off"
 VARIANTS = {
     AS_DELIVERED: {},
     GROUP_COMMIT_OFF: {"INVENTARIO_GROUP_COMMIT": "1", "PEDIDOS_GROUP_COMMIT": "1"},

@@ -37,7 +37,8 @@ def _throughput(axes: Axes, results: Results) -> None:
     for database in DATABASES:
         found = [(count, results.get("clients", database, count)) for count in clients]
         points = [(count, measure.rate) for count, measure in found if measure]
-        axes.plot(*zip(*points, strict=True), "o-", color=COLOURS[database], label=database)
+        if points:
+            axes.plot(*zip(*points, strict=True), "o-", color=COLOURS[database], label=database)
         alone = results.reference(database, hot=False)
         if alone is not None:
             axes.axhline(alone, color=COLOURS[database], linestyle=":", label=f"{database} by itself")
@@ -55,7 +56,8 @@ def _latency(axes: Axes, results: Results) -> None:
         found = [(load, results.get("loads", database, load)) for load in loads]
         for quantile, style in (("p50", "o-"), ("p99", "^--")):
             points = [(load, 1e3 * getattr(measure, quantile)) for load, measure in found if measure]
-            axes.plot(*zip(*points, strict=True), style, color=COLOURS[database], label=f"{database}, {quantile}")
+            if points:
+                axes.plot(*zip(*points, strict=True), style, color=COLOURS[database], label=f"{database}, {quantile}")
     axes.set_yscale("log")
     axes.set_xticks(loads, [f"{load} %" for load in loads])
     axes.set(title="Latency by load", xlabel="of the highest throughput", ylabel="ms from the intended moment")

@@ -117,7 +117,10 @@ def _figures(measure: Measure) -> list[str]:
 def _memory(results: Results) -> str:
     counts = sorted({count for found in results.memory.values() for count in found})
     rows = [
-        [f"{database}, {service}", *(_megabytes(found[count].resident, found[count].share) for count in counts)]
+        [
+            f"{database}, {service}",
+            *(_megabytes(found[count].resident, found[count].share) if count in found else "–" for count in counts),
+        ]
         for (database, service), found in results.memory.items()
     ]
     return table(["RSS (PSS), MiB, after orders", *(f"{count:,}" for count in counts)], rows)

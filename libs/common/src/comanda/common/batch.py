@@ -24,7 +24,10 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 SIZES = Histogram(
-    "comanda_lote", "Requests that one transaction served", ["lote"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 200)
+    "comanda_lote",
+    "Requests that shared a transaction, a read or a call",
+    ["lote"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 200),
 )
 
 PATIENCE_SECONDS = 5.0

@@ -103,7 +103,10 @@ class CallerSettings(ServiceSettings):
     """What a service that calls others can be told besides."""
 
     group_commit: int = Field(
-        200, ge=1, le=200, description="requests that one transaction may serve when they come at once; 1: one each"
+        200,
+        ge=1,
+        le=200,
+        description="requests that may share a transaction, or a call to a neighbour, when they come at once; 1: none",
     )
     signing_key: str = Field(
         "", description="file with the key that signs calls to neighbours; default: in COMANDA_DATA, made if absent"
