@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common import idempotency
 from comanda.common.conditional import Precondition
-from comanda.common.idempotency import Answer, Claim, Key, Keys, Record, _this
+from comanda.common.idempotency import Answer, Claim, Key, Keys
 from comanda.common.problems import Problem, ServicioNoDisponible
 from comanda.pedidos.altas import Alta, Altas
 from comanda.pedidos.clients import InventarioHttp, _closed
@@ -36,7 +37,7 @@ MUTATIONS = Mutations()
 
 _completar, _reservar, _move_on = Pedidos.completar, InventarioHttp.reservar, Recovery._move_on
 _mover, _reprogramar, _move = Repository.mover, Repository.reprogramar, Saga._move
-_find, _claim_all = Keys.find, Keys.claim_all
+_record, _claim_all = idempotency._record, Keys.claim_all
 
 
 @MUTATIONS.of(Pedidos, "completar", "4")
@@ -209,11 +210,10 @@ async def caps_not_checked(self: Altas, connection: AsyncConnection, pedidos: Se
     return {}
 
 
-@MUTATIONS.of(Keys, "find", "9")
-async def key_of_any_body(self: Keys, connection: AsyncConnection, key: Key) -> Record | None:
+@MUTATIONS.of(idempotency, "_record", "9")
+def key_of_any_body(row: sa.RowMapping | None, key: Key) -> Any:
     """A key that comes with another body replays the answer to the first."""
-    row = (await connection.execute(self._find, _this(key))).mappings().one_or_none()
-    return await _find(self, connection, key if row is None else replace(key, fingerprint=row["fingerprint"]))
+    return _record(row, key if row is None else replace(key, fingerprint=row["fingerprint"]))
 
 
 MUTATIONS.append(Mutation("keys_swept_too_early", idempotency, "KEPT", timedelta(hours=1), ("7", "forgotten")))
