@@ -100,7 +100,9 @@ class Watched:
 
     async def ask(self, question: Question) -> tuple[Any, tuple[Plan, ...], int]:
         """The answer, the plans of the statements that it took, and their work."""
-        async with self.database.read() as connection:
+        sqlite = self.database.dialect == "sqlite"
+        # Never committed. On PostgreSQL what only reads has no transaction, and this needs one.
+        async with self.database.read() if sqlite else self.database.engine.connect() as connection:
             savepoint = await connection.begin_nested()
             self._statements.clear()
             answer = await question(Scale(self.database, connection, self._rows))

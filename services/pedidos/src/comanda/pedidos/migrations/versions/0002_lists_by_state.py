@@ -11,8 +11,8 @@ COMPLETED = sa.text("fase = 'COMPLETADO'")
 
 
 def upgrade() -> None:
+    _open_of_clients("cliente_id", "id")  # first, as it takes the strongest lock: to ask for more later would deadlock
     op.create_index("ix_pedidos_completados", "pedidos", ["id"], sqlite_where=COMPLETED, postgresql_where=COMPLETED)
-    _open_of_clients("cliente_id", "id")
 
 
 def downgrade() -> None:
