@@ -203,10 +203,10 @@ class Batch(Generic[Request, Result]):
 def _tell(group: Sequence[_Entry[Any, Any]], fault: Exception) -> None:
     for entry in group:
         if not entry.outcome.done():
-            entry.outcome.set_exception(fault if len(group) == 1 else _twin(fault))
+            entry.outcome.set_exception(fault if len(group) == 1 else twin_of(fault))
 
 
-def _twin(fault: Exception) -> Exception:
+def twin_of(fault: Exception) -> Exception:
     """The same for one of several callers, each of whom adds a traceback of its own."""
     try:
         twin = copy(fault)

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from comanda.common.batch import Batch
+from comanda.common.batch import Batch, twin_of
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.common.resilience import Circuit
 from comanda.common.telemetry import current_request_id
@@ -87,7 +87,7 @@ class SharedCalls(Generic[Request, Result]):
             try:
                 return await self._send_together(asked)
             except ServicioNoDisponible as refusal:
-                return [refusal.twin() for _ in asked]
+                return [twin_of(refusal) for _ in asked]
             except RespuestaInvalida:
                 pass
         return await asyncio.gather(*map(self._send_alone, asked))

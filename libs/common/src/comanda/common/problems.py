@@ -6,7 +6,6 @@ and a `title`. Raising it anywhere below a route answers the request with it; na
 
 import json
 from collections.abc import Mapping
-from copy import copy
 from typing import Any, ClassVar, Self
 
 from fastapi import HTTPException
@@ -35,11 +34,11 @@ class Problem(HTTPException):
         super().__init__(self.status, detail or self.title, dict(headers) if headers else None)
         self.extras = extras
 
-    def twin(self) -> Self:
+    def __copy__(self) -> Self:
         """The same for another caller, who may add to it."""
-        twin = copy(self)
-        twin.extras = dict(self.extras)
-        return twin.with_traceback(None)
+        twin = self.__class__.__new__(self.__class__, *self.args)
+        twin.__dict__.update(self.__dict__, extras=dict(self.extras))
+        return twin
 
     def document(self, instance: str) -> dict[str, Any]:
         """The problem document, `instance` being the path of the request."""
