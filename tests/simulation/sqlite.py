@@ -58,20 +58,24 @@ class SimulatedConnection(sqlite3.Connection):
             raise asyncio.CancelledError
         return super().cursor(SimulatedCursor)
 
-    def commit(self) -> None:
-        self.process.database_step("COMMIT")
+    def finish(self) -> None:
+        """Commits, unless it breaks."""
         self._may_break("before")
         super().commit()
         if self.total_changes != self._changes_before:  # most commits of the loops have found nothing to do
             self._changes_before = self.total_changes
             self.on_commit()
         self._may_break("after")
-        self.process.database_step("committed")
 
     def _may_break(self, moment: str) -> None:
         """The connection to a database server can break during COMMIT: then the caller cannot know its outcome."""
         if self.process.unlucky(f"commit breaks {moment} it is done"):
             raise sqlite3.OperationalError("disk I/O error")
+
+    @property
+    def _connection(self) -> "SimulatedDriver":
+        """What SQLAlchemy's dialect takes for the driver's connection."""
+        return SimulatedDriver(self)
 
     def rollback(self) -> None:
         if self.process.alive:
@@ -89,6 +93,30 @@ class SimulatedConnection(sqlite3.Connection):
         super().close()
 
     __hash__ = object.__hash__
+
+
+class SimulatedDriver:
+    """What `comanda.common.sqlite.LoopConnection` offers besides a DBAPI, of the same connection."""
+
+    def __init__(self, connection: SimulatedConnection) -> None:
+        self._connection = connection
+        self._process = connection.process
+
+    async def execute(self, operation: str) -> None:
+        await self.fetch(operation, [()])
+
+    async def fetch(self, operation: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        await self._process.step(operation)
+        cursor = sqlite3.Connection.cursor(self._connection)
+        rows: list[Any] = []
+        for values in parameters:
+            rows += cursor.execute(operation, values).fetchall()
+        return rows
+
+    async def commit(self) -> None:
+        await self._process.step("COMMIT")
+        self._connection.finish()
+        await self._process.step("committed")
 
 
 class Template:
@@ -132,7 +160,7 @@ class SimulatedDatabase(Database):
 
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self.dialect = "sqlite"
-        self.engine = engine
+        self.engine = self._connections = engine
         self._clock = clock
         self._writer = asyncio.Lock()
 

@@ -76,7 +76,7 @@ class TestInsert:
     async def test_or_left_out_when_what_is_new_is_asked_for(self, database: Database) -> None:
         await insert(database, row(1, amount=10))
         new = await insert(database, row(1, amount=99), row(2), row(3), returning=["id", "place"])
-        assert sorted(map(tuple, new)) == [(UUID(int=2), "a"), (UUID(int=3), "a")]
+        assert sorted(tuple(one.values()) for one in new) == [(UUID(int=2), "a"), (UUID(int=3), "a")]
         assert [amount for _, _, amount, _, _ in await stored(database)] == [10, 2, 3]
 
     async def test_none_and_none_asked_for(self, database: Database) -> None:

@@ -7,20 +7,40 @@ no network to save: there the statement is executed for each row.
 Source: PostgreSQL's manual, §9.19, `unnest` of several arrays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.common.database import Database, padded
+from comanda.common.database import Database
+from comanda.common.statements import Row, Statement
 
-Row = Mapping[str, Any]
-"""A value for each column that is written, by its name."""
+New = Mapping[str, sa.ColumnElement[Any]]
+"""What stands for the values of the rows in a statement, by the names of their columns."""
 
 
-class BulkInsert:
+class _Bulk:
+    """What the three below have in common: a statement about rows, of which they give the named columns."""
+
+    def __init__(self, database: Database, table: sa.Table, names: Iterable[str]) -> None:
+        self._names = tuple(names)
+        self._in_arrays = database.dialect == "postgresql"
+        columns = [table.c[name] for name in self._names]
+        self._new: New = _arrays(columns) if self._in_arrays else _parameters(columns)
+
+    async def _execute(
+        self, statement: Statement, connection: AsyncConnection, rows: Sequence[Row]
+    ) -> list[dict[str, Any]]:
+        if not rows:
+            return []
+        if self._in_arrays:
+            return await statement.execute(connection, {_new(n): [row[n] for row in rows] for n in self._names})
+        return await statement.execute(connection, *({_new(n): row[n] for n in self._names} for row in rows))
+
+
+class BulkInsert(_Bulk):
     """Inserts rows.
 
     Args:
@@ -32,27 +52,28 @@ class BulkInsert:
     def __init__(
         self, database: Database, table: sa.Table, names: Sequence[str], *, returning: Sequence[str] | None = None
     ) -> None:
-        self._in_arrays = database.dialect == "postgresql"
-        self._names = names
-        columns = [table.c[name] for name in names]
-        if self._in_arrays:
-            rows = _arrays(columns)
-            insert = database.insert(table).from_select(list(names), sa.select(*rows.c))
-        else:
-            insert = database.insert(table).values({name: sa.bindparam(_new(name)) for name in names})
-        self._statement: sa.Executable = insert
+        super().__init__(database, table, names)
+        insert = database.insert(table)
+        written: Any = (
+            insert.from_select(list(names), sa.select(*self._new.values()))
+            if self._in_arrays
+            else insert.values(dict(self._new))
+        )
+        returned = [table.c[name] for name in returning or ()]
         if returning is not None:
-            self._statement = insert.on_conflict_do_nothing().returning(*(table.c[name] for name in returning))
+            written = written.on_conflict_do_nothing().returning(*returned)
+        self._statement = Statement(database, written, returned)
 
-    async def execute(self, connection: AsyncConnection, rows: Sequence[Row]) -> Sequence[sa.Row[Any]]:
-        """Inserts them in that order; returns what `returning` names."""
-        if not rows:
-            return ()
-        result = await connection.execute(self._statement, _parameters(rows, self._names, self._in_arrays))
-        return result.all() if result.returns_rows else ()
+    async def execute(self, connection: AsyncConnection, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Inserts them in that order; returns what `returning` names.
+
+        Raises:
+            sa.exc.IntegrityError: a constraint is violated.
+        """
+        return await self._execute(self._statement, connection, rows)
 
 
-class BulkUpdate:
+class BulkUpdate(_Bulk):
     """Changes rows that are found by their key.
 
     Args:
@@ -61,70 +82,66 @@ class BulkUpdate:
     """
 
     def __init__(self, database: Database, table: sa.Table, key: Sequence[str], names: Sequence[str]) -> None:
-        self._in_arrays = database.dialect == "postgresql"
-        self._names = (*key, *names)
-        if self._in_arrays:
-            rows = _arrays([table.c[name] for name in self._names])
-            self._statement = (
-                sa.update(table)
-                .where(*(table.c[name] == rows.c[name] for name in key))
-                .values({name: rows.c[name] for name in names})
-            )
-        else:
-            self._statement = (
-                sa.update(table)
-                .where(*(table.c[name] == sa.bindparam(_new(name)) for name in key))
-                .values({name: sa.bindparam(_new(name)) for name in names})
-            )
+        super().__init__(database, table, (*key, *names))
+        found = [table.c[name] == self._new[name] for name in key]
+        values = {name: self._new[name] for name in names}
+        self._statement = Statement(database, sa.update(table).where(*found).values(values))
 
     async def execute(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        """Changes them; no two may have one key."""
-        if rows:
-            await connection.execute(self._statement, _parameters(rows, self._names, self._in_arrays))
+        """Changes them; no two may have one key.
+
+        Raises:
+            sa.exc.IntegrityError: a constraint is violated.
+        """
+        await self._execute(self._statement, connection, rows)
 
 
-class BulkRead:
+class BulkRead(_Bulk):
     """Reads the rows that have one of many keys.
 
     Args:
         key: the columns by which a row is found.
+        names: the columns that are read; None: all.
+        lock: nobody else may change them until the transaction ends. They are locked in the order of their keys.
     """
 
-    def __init__(self, database: Database, table: sa.Table, key: Sequence[str]) -> None:
-        self._in_arrays = database.dialect == "postgresql"
-        self._key = key
-        columns = [table.c[name] for name in key]
-        if self._in_arrays:
-            rows = _arrays(columns)
-            self._statement = sa.select(table).join(rows, sa.and_(*(table.c[name] == rows.c[name] for name in key)))
-        else:
-            self._statement = sa.select(table).where(sa.tuple_(*columns).in_(sa.bindparam("keys", expanding=True)))
+    def __init__(
+        self,
+        database: Database,
+        table: sa.Table,
+        key: Sequence[str],
+        names: Iterable[str] | None = None,
+        *,
+        lock: bool = False,
+    ) -> None:
+        super().__init__(database, table, key)
+        columns = [table.c[name] for name in names] if names is not None else list(table.c)
+        read = sa.select(*columns).where(*(table.c[name] == self._new[name] for name in key))
+        if lock:
+            read = read.order_by(*(table.c[name] for name in key)).with_for_update(of=table)
+        self._statement = Statement(database, read, columns)
 
-    async def execute(self, connection: AsyncConnection, keys: Sequence[Row]) -> Sequence[sa.RowMapping]:
+    async def execute(self, connection: AsyncConnection, keys: Sequence[Row]) -> list[dict[str, Any]]:
         """The rows of those keys, in no order; no two keys may be one."""
-        if not keys:
-            return ()
-        parameters = (
-            _parameters(keys, self._key, in_arrays=True)
-            if self._in_arrays
-            else {"keys": padded([tuple(key[name] for name in self._key) for key in keys])}
-        )
-        return (await connection.execute(self._statement, parameters)).mappings().all()
+        return await self._execute(self._statement, connection, keys)
 
 
-def _arrays(columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
-    """The rows that an array for each column stands for."""
-    arrays = [sa.bindparam(_new(column.name), type_=ARRAY(column.type, dimensions=1)) for column in columns]
+def _arrays(columns: Sequence[sa.Column[Any]]) -> New:
+    """The columns of the rows that an array for each of them stands for."""
+    arrays = [sa.bindparam(_new(column.name), type_=ARRAY(_unbounded(column.type), dimensions=1)) for column in columns]
     named = [sa.column(column.name, column.type) for column in columns]
-    return sa.func.unnest(*arrays).table_valued(*named).render_derived(name="new")
+    return dict(sa.func.unnest(*arrays).table_valued(*named).render_derived(name="new").c.items())
+
+
+def _unbounded(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """The parameter is cast to it, and a cast cuts off what is too long where the column would refuse it."""
+    return sa.Text() if isinstance(type_, sa.String) else type_
+
+
+def _parameters(columns: Sequence[sa.Column[Any]]) -> New:
+    return {column.name: sa.bindparam(_new(column.name), type_=column.type) for column in columns}
 
 
 def _new(name: str) -> str:
     """The parameter for a column; SQLAlchemy keeps the column's own name to itself."""
     return f"new_{name}"
-
-
-def _parameters(rows: Sequence[Row], names: Sequence[str], in_arrays: bool) -> Any:
-    if in_arrays:
-        return {_new(name): [row[name] for row in rows] for name in names}
-    return [{_new(name): row[name] for name in names} for row in rows]

@@ -3,9 +3,9 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import asyncpg
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from comanda.common.clock import Clock
 from comanda.common.crashpoints import crash_point
-from comanda.common.sqlite import begin, creator
+from comanda.common.sqlite import creator
 
 LOCK_WAIT_SECONDS = 5.0
 """How long after its arrival a transaction gives up on SQLite's lock, while some other process holds it."""
@@ -49,6 +49,9 @@ class RolledBack(DatabaseUnavailable):
 
 
 Result = TypeVar("Result")
+
+Begun = tuple[AsyncConnection, Callable[[], Awaitable[None]]]
+"""A connection with an open transaction, and what commits it."""
 
 Id = TypeVar("Id")
 
@@ -100,8 +103,10 @@ class Database:
         self.engine = (
             _sqlite_engine(parsed) if self.dialect == "sqlite" else _postgresql_engine(parsed, pool_size, settings)
         )
-        # What only reads needs no transaction on PostgreSQL, and saves the round trips that begin and end one.
-        self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Transactions are begun and ended here, so SQLAlchemy must not begin any of its own; on SQLite it never does.
+        self._connections = (
+            self.engine if self.dialect == "sqlite" else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self._clock = clock
         self._writer = asyncio.Lock()
 
@@ -114,11 +119,12 @@ class Database:
         Raises:
             DatabaseUnavailable: see there. Constraint violations pass as SQLAlchemy's `IntegrityError`.
         """
+        begun = self._begun_on_postgresql if self.dialect == "postgresql" else self._begun_on_sqlite
         with _faults_translated():
-            async with self._begun() as connection:
+            async with begun() as (connection, commit):
                 yield connection
                 crash_point("before-commit")
-                await connection.commit()
+                await commit()
                 crash_point("after-commit")
 
     @asynccontextmanager
@@ -148,13 +154,10 @@ class Database:
             DatabaseUnavailable: see there.
         """
         with _faults_translated():
-            if self.dialect == "postgresql":
-                async with self._reader.connect() as connection:
-                    yield connection
-            else:
-                async with self._connected() as connection:
-                    await connection.run_sync(begin, "BEGIN")
-                    yield connection
+            async with self._connected() as connection:
+                if self.dialect == "sqlite":
+                    await driver_of(connection).execute("BEGIN")
+                yield connection
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
@@ -185,28 +188,41 @@ class Database:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def _begun(self) -> AsyncIterator[AsyncConnection]:
-        if self.dialect == "postgresql":
-            async with self._connected() as connection:
-                yield connection
-            return
+    async def _begun_on_postgresql(self) -> AsyncIterator[Begun]:
+        async with self._connected() as connection:
+            transaction = driver_of(connection).transaction()
+            try:
+                await transaction.start()
+                yield connection, transaction.commit
+            except BaseException:
+                # In a task of its own, for this one is perhaps being cancelled, and not for the last time.
+                await asyncio.shield(asyncio.ensure_future(_undo(connection, transaction)))
+                raise
+
+    @asynccontextmanager
+    async def _begun_on_sqlite(self) -> AsyncIterator[Begun]:
         deadline = self._clock.monotonic() + LOCK_WAIT_SECONDS
         async with self._writer, AsyncExitStack() as stack:
             connection = await self._once_unlocked(deadline, lambda: stack.enter_async_context(self._connected()))
-            await self._once_unlocked(deadline, lambda: connection.run_sync(begin, "BEGIN IMMEDIATE"))
-            yield connection
+            driver = driver_of(connection)
+            await self._once_unlocked(deadline, lambda: driver.execute("BEGIN IMMEDIATE"))
+            yield connection, driver.commit
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        if self.dialect == "postgresql":
-            async with self.engine.connect() as connection:
+        """A connection of the pool; what is still open at the end on SQLite is rolled back."""
+        if self.dialect == "sqlite":
+            connection = await self._connections.connect()
+            try:
                 yield connection
+            finally:  # this never suspends, so unlike the below it needs no task of its own against cancellation
+                await connection.close()
             return
-        connection = await self.engine.connect()
-        try:
+        async with self._connections.connect() as connection:
+            while driver_of(connection).is_closed():  # by the server: it was stopped, or failed over
+                await connection.invalidate()
+                await connection.get_raw_connection()
             yield connection
-        finally:  # this never suspends, so unlike the above it needs no task of its own to be safe from cancellation
-            await connection.close()
 
     async def _once_unlocked(self, deadline: float, action: Callable[[], Awaitable[Result]]) -> Result:
         """Tries until no other process has the SQLite file locked, without holding up the event loop."""
@@ -221,6 +237,22 @@ class Database:
                     raise
                 await self._clock.sleep(wait)
                 wait = min(2 * wait, 0.1)
+
+
+def driver_of(connection: AsyncConnection) -> Any:
+    """The driver's own connection: asyncpg's, or `sqlite.LoopConnection`."""
+    pooled = connection.sync_connection
+    assert pooled is not None  # noqa: S101  # it is open
+    return pooled.connection.driver_connection
+
+
+async def _undo(connection: AsyncConnection, transaction: Any) -> None:
+    """Rolls back, or gives up the connection if that cannot be: nobody may get one that is in a transaction."""
+    try:
+        await transaction.rollback()
+    except Exception:
+        with suppress(Exception):
+            await connection.invalidate()
 
 
 def _sqlite_engine(url: sa.URL) -> AsyncEngine:
@@ -259,14 +291,15 @@ def _faults_translated() -> Iterator[None]:
         sa.exc.TimeoutError,
         OSError,
         TimeoutError,
-        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
     ) as error:
-        # Errors of asyncpg, OSError: from connecting. Errors of sqlite3: from BEGIN. SQLAlchemy does not wrap these.
+        # SQLAlchemy wraps what comes of its own statements; the rest is raised by the drivers.
         raise DatabaseUnavailable(f"{type(error).__name__}: {getattr(error, 'orig', error)}") from error
-    except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None) or ""
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
         if state.startswith("40"):
             raise RolledBack(state) from error
-        if error.connection_invalidated or state.startswith(_PASSING_FAULTS):
-            raise DatabaseUnavailable(state) from error
+        if getattr(error, "connection_invalidated", False) or state.startswith(_PASSING_FAULTS):
+            raise DatabaseUnavailable(f"{state}: {error}") from error
         raise

@@ -23,6 +23,7 @@ from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
 from comanda.common.clock import Clock
 from comanda.common.database import Database, UtcDateTime
 from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
+from comanda.common.statements import Row
 from comanda.common.tokens import Principal
 
 KEPT = timedelta(hours=48)
@@ -188,7 +189,7 @@ class Keys:
             }
             for _, claim in sorted(first.items())  # in one order everywhere, so that nobody waits in a circle
         ]
-        return [first[tuple(place)] for place in await self._claim.execute(connection, rows)]
+        return [first[tuple(place.values())] for place in await self._claim.execute(connection, rows)]
 
     async def forget(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
         """Removes keys that the same transaction has claimed."""
@@ -258,7 +259,7 @@ class Keys:
         return result.rowcount
 
 
-def _record(row: sa.RowMapping | None, key: Key) -> Record | ClaveReutilizada | None:
+def _record(row: Row | None, key: Key) -> Record | ClaveReutilizada | None:
     if row is None:
         return None
     if row["fingerprint"] != key.fingerprint:

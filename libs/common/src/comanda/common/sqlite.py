@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 
 class LoopCursor:
     """The part of an async DBAPI cursor that SQLAlchemy uses."""
@@ -71,6 +69,16 @@ class LoopConnection:
     def cursor(self) -> LoopCursor:
         return LoopCursor(self._connection.cursor())
 
+    async def execute(self, operation: str) -> None:
+        self._connection.execute(operation)
+
+    async def fetch(self, operation: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        """Executes it for each set of parameters; the rows of all."""
+        rows: list[Any] = []
+        for values in parameters:
+            rows += self._connection.execute(operation, values).fetchall()
+        return rows
+
     async def commit(self) -> None:
         self._connection.commit()
 
@@ -89,15 +97,6 @@ class LoopConnection:
     @property
     def isolation_level(self) -> str | None:
         return self._connection.isolation_level
-
-
-def begin(connection: sa.Connection, statement: str) -> None:
-    """Begins a transaction past SQLAlchemy's own execution, which would cost several times as much."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-    finally:
-        cursor.close()
 
 
 def creator(path: str) -> Callable[..., Any]:

@@ -6,10 +6,11 @@ The statements are those that the code under test executes, with their parameter
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database
 from comanda.common.sqlite import LoopConnection
+from comanda.common.statements import Row, Statement
 from comanda.common.testing import START
 from comanda.common.testing_filling import FEW, INTERVAL_MILLISECONDS, MANY, START_MILLISECONDS
 
@@ -84,6 +86,10 @@ class Asked:
 Question = Callable[[Scale], Awaitable[Any]]
 
 
+class _NothingStays(Exception):
+    """Ends a transaction that only asked."""
+
+
 class Watched:
     """A database that is watched as it answers.
 
@@ -100,16 +106,26 @@ class Watched:
 
     async def ask(self, question: Question) -> tuple[Any, tuple[Plan, ...], int]:
         """The answer, the plans of the statements that it took, and their work."""
-        sqlite = self.database.dialect == "sqlite"
-        # Never committed. On PostgreSQL what only reads has no transaction, and this needs one.
-        async with self.database.read() if sqlite else self.database.engine.connect() as connection:
-            savepoint = await connection.begin_nested()
-            self._statements.clear()
-            answer = await question(Scale(self.database, connection, self._rows))
-            asked = tuple(self._statements)
-            await savepoint.rollback()  # so that each statement finds again what it found
-            explained = [await self._explain(connection, *statement) for statement in asked]
+        # On PostgreSQL what only reads has no transaction, and this needs one.
+        opened = self.database.read if self.database.dialect == "sqlite" else self.database.transaction
+        with suppress(_NothingStays):
+            async with opened() as connection:
+                savepoint = await connection.begin_nested()
+                self._statements.clear()
+                with patch.object(Statement, "execute", self._remembering(Statement.execute)):
+                    answer = await question(Scale(self.database, connection, self._rows))
+                asked = tuple(self._statements)
+                await savepoint.rollback()  # so that each statement finds again what it found
+                explained = [await self._explain(connection, *statement) for statement in asked]
+                raise _NothingStays
         return answer, tuple(plan for plan, _ in explained), sum(work for _, work in explained)
+
+    def _remembering(self, execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def remembered(statement: Statement, connection: AsyncConnection, *parameters: Row) -> Any:
+            self._statements.append((statement.text, tuple(statement.bound(parameters[0]))))
+            return await execute(statement, connection, *parameters)
+
+        return remembered
 
     def _remember(self, _con: Any, _cur: Any, statement: str, parameters: Any, _ctx: Any, many: bool) -> None:
         self._statements.append((statement, parameters[0] if many else parameters))

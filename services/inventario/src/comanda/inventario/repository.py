@@ -6,16 +6,18 @@ two transactions can wait for each other.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.common.bulk import BulkInsert, BulkUpdate
+from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
 from comanda.common.clock import Clock
 from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
+from comanda.common.statements import Row
 from comanda.inventario.almacen import CLOSED_KEPT, Almacen
 from comanda.inventario.domain import (
     EstadoReserva,
@@ -32,15 +34,6 @@ _EXISTENCIAS = Keyset("existencias", existencias.c.producto_id)
 _MOVIMIENTOS = Keyset("movimientos", movimientos.c.id)
 _RESERVAS = Keyset("reservas", reservas.c.pedido_id, descending=True)
 
-# What every reservation executes is built once: building a statement costs as much as running it.
-_IDS: sa.BindParameter[UUID] = sa.bindparam("ids", expanding=True)
-_READ_STOCK = sa.select(existencias).where(existencias.c.producto_id.in_(_IDS)).order_by(existencias.c.producto_id)
-_LOCK_STOCK = _READ_STOCK.with_for_update()
-_READ_RESERVAS = sa.select(reservas).where(reservas.c.pedido_id.in_(_IDS)).order_by(reservas.c.pedido_id)
-_LOCK_RESERVAS = _READ_RESERVAS.with_for_update()
-_READ_LINES = (
-    sa.select(reserva_lineas).where(reserva_lineas.c.pedido_id.in_(_IDS)).order_by(reserva_lineas.c.producto_id)
-)
 _OVERDUE = (
     sa.select(reservas.c.expira_en, reservas.c.pedido_id)
     .where(ACTIVA, reservas.c.expira_en <= sa.bindparam("now"))
@@ -67,10 +60,15 @@ class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._claim_reserva = BulkInsert(database, reservas, _names(reservas), returning=["pedido_id"])
+        self._read_reservas = BulkRead(database, reservas, ["pedido_id"])
+        self._lock_reservas = BulkRead(database, reservas, ["pedido_id"], lock=True)
         self._write_reserva = BulkUpdate(
             database, reservas, ["pedido_id"], ["estado", "expira_en", "faltantes", "actualizado_en"]
         )
+        self._read_lines = BulkRead(database, reserva_lineas, ["pedido_id"])
         self._write_lines = BulkInsert(database, reserva_lineas, _names(reserva_lineas))
+        self._read_stock = BulkRead(database, existencias, ["producto_id"])
+        self._lock_stock = BulkRead(database, existencias, ["producto_id"], lock=True)
         self._write_stock = BulkUpdate(
             database, existencias, ["producto_id"], ["fisico", "reservado", "version", "actualizado_en"]
         )
@@ -85,8 +83,9 @@ class Repository:
     async def leer_existencias(
         self, connection: AsyncConnection, ids: Iterable[UUID], *, bloquear: bool = False
     ) -> dict[UUID, Existencias]:
-        rows = await connection.execute(_LOCK_STOCK if bloquear else _READ_STOCK, {"ids": padded(list(ids))})
-        return {row["producto_id"]: Existencias(**row) for row in rows.mappings()}
+        read = self._lock_stock if bloquear else self._read_stock
+        rows = await read.execute(connection, [{"producto_id": producto_id} for producto_id in ids])
+        return {row["producto_id"]: Existencias(**row) for row in rows}
 
     async def guardar_existencias(self, connection: AsyncConnection, cambiadas: Collection[Existencias]) -> None:
         await self._write_stock.execute(connection, [_values(nuevas) for nuevas in cambiadas])
@@ -136,11 +135,8 @@ class Repository:
     async def leer_reservas(
         self, connection: AsyncConnection, ids: Iterable[UUID], *, bloquear: bool = False
     ) -> dict[UUID, Reserva]:
-        ids = sorted(ids)
-        if not ids:
-            return {}
-        statement = _LOCK_RESERVAS if bloquear else _READ_RESERVAS
-        rows = (await connection.execute(statement, {"ids": padded(ids)})).mappings().all()
+        read = self._lock_reservas if bloquear else self._read_reservas
+        rows = await read.execute(connection, [{"pedido_id": pedido_id} for pedido_id in sorted(ids)])
         return {reserva.pedido_id: reserva for reserva in await self._with_lines(connection, rows)}
 
     async def vencidas(
@@ -178,7 +174,7 @@ class Repository:
     ) -> Page[Reserva]:
         query = sa.select(reservas)
         if ids is not None:
-            query = query.where(reservas.c.pedido_id.in_(ids))
+            query = query.where(reservas.c.pedido_id.in_(padded(ids)))
         if estado is not None:
             query = query.where(EN_ESTADO[estado])
         rows = await _RESERVAS.fetch(connection, query, page)
@@ -186,12 +182,13 @@ class Repository:
 
     async def _claim(self, connection: AsyncConnection, provisionales: Sequence[Reserva]) -> set[UUID]:
         claimed = await self._claim_reserva.execute(connection, list(map(_row, provisionales)))
-        return {pedido_id for (pedido_id,) in claimed}
+        return {row["pedido_id"] for row in claimed}
 
-    async def _with_lines(self, connection: AsyncConnection, rows: Sequence[sa.RowMapping]) -> list[Reserva]:
+    async def _with_lines(self, connection: AsyncConnection, rows: Sequence[Row | sa.RowMapping]) -> list[Reserva]:
         lineas: dict[UUID, list[Linea]] = {row["pedido_id"]: [] for row in rows}
-        for pedido_id, producto_id, cantidad in await connection.execute(_READ_LINES, {"ids": padded(list(lineas))}):
-            lineas[pedido_id].append(Linea(producto_id, cantidad))
+        found = await self._read_lines.execute(connection, [{"pedido_id": pedido_id} for pedido_id in lineas])
+        for line in sorted(found, key=itemgetter("producto_id")):
+            lineas[line["pedido_id"]].append(Linea(line["producto_id"], line["cantidad"]))
         return [
             Reserva(
                 **{

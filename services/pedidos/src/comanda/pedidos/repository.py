@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.common.bulk import BulkInsert, BulkUpdate
+from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
 from comanda.common.clock import uuid7_floor
 from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
+from comanda.common.statements import Row, Statement
 from comanda.pedidos.domain import Estado, Fase, Linea, Pedido, Transicion
 from comanda.pedidos.tables import CANCELLED, COMPLETED, OPEN, historial, pedidos
 
@@ -33,12 +34,6 @@ _MOVED = [
 ]
 # What every order executes is built once: building a statement costs as much as running it.
 _READ = sa.select(*_COLUMNS).where(pedidos.c.id == sa.bindparam("pedido_id"))
-_LOCK = (
-    sa.select(pedidos.c.id, pedidos.c.fase, pedidos.c.version, pedidos.c.lease)
-    .where(pedidos.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(pedidos.c.id)
-    .with_for_update()
-)
 _POSTPONE = sa.update(pedidos).where(
     pedidos.c.id == sa.bindparam("seen_id"),
     pedidos.c.fase == sa.bindparam("seen_fase"),
@@ -106,6 +101,8 @@ class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._insert = BulkInsert(database, pedidos, _INSERTED)
+        self._read = Statement(database, _READ, _COLUMNS)
+        self._lock = BulkRead(database, pedidos, ["id"], ["id", "fase", "version", "lease"], lock=True)
         self._move = BulkUpdate(database, pedidos, ["id"], _MOVED)
         self._record = BulkInsert(database, historial, [column.name for column in historial.c])
 
@@ -123,8 +120,8 @@ class Repository:
             For each whether it was written: the order, and the lease if it names one, was as the caller saw it.
         """
         ids = sorted({transition.antes.id for transition in transitions})
-        rows = await connection.execute(_LOCK, {"ids": padded(ids)})
-        present = {pedido_id: (fase, version, lease) for pedido_id, fase, version, lease in rows}
+        rows = await self._lock.execute(connection, [{"id": pedido_id} for pedido_id in ids])
+        present = {row["id"]: (row["fase"], row["version"], row["lease"]) for row in rows}
         written: list[Transition] = []
         outcomes: list[bool] = []
         for transition in transitions:
@@ -165,8 +162,8 @@ class Repository:
         return result.rowcount == 1
 
     async def leer(self, connection: AsyncConnection, pedido_id: UUID) -> Pedido | None:
-        found = (await connection.execute(_READ, {"pedido_id": pedido_id})).mappings().one_or_none()
-        return _pedido(found) if found else None
+        found = await self._read.execute(connection, {"pedido_id": pedido_id})
+        return _pedido(found[0]) if found else None
 
     async def listar(
         self,
@@ -254,7 +251,7 @@ def _values(pedido: Pedido) -> dict[str, Any]:
     return values
 
 
-def _pedido(row: sa.RowMapping) -> Pedido:
+def _pedido(row: Row | sa.RowMapping) -> Pedido:
     lineas: Sequence[Mapping[str, Any]] = row["lineas"]
     values = {column.key: row[column.key] for column in _COLUMNS}
     values["fase"] = Fase(row["fase"])

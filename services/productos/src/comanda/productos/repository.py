@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common.bulk import BulkRead
 from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.productos.domain import Producto, SkuEnUso, clave_de_orden, plegar, texto_de_busqueda
@@ -17,7 +18,6 @@ from comanda.productos.tables import productos, retirado
 Orden = Literal["nombre", "precio", "creado_en"]
 
 _COLUMNS = [productos.c[name] for name in Producto.__slots__]
-_READ = sa.select(*_COLUMNS).where(productos.c.id.in_(sa.bindparam("ids", expanding=True)))
 _LOCK = sa.select(*_COLUMNS).where(productos.c.id == sa.bindparam("producto_id")).with_for_update()
 _SORT_COLUMN: dict[Orden, str] = {"nombre": "nombre_orden", "precio": "precio_centimos", "creado_en": "creado_en"}
 
@@ -37,6 +37,7 @@ fills its page from them, unless its products stand together elsewhere in the li
 class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._read = BulkRead(database, productos, ["id"], Producto.__slots__)
 
     async def insertar(self, connection: AsyncConnection, producto: Producto) -> None:
         """Raises `SkuEnUso` when another product has its SKU."""
@@ -54,8 +55,8 @@ class Repository:
 
     async def leer_varios(self, connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Producto]:
         """Those of the products that exist."""
-        rows = await connection.execute(_READ, {"ids": padded(sorted(set(ids)))})
-        return {row.id: Producto(*row) for row in rows}
+        rows = await self._read.execute(connection, [{"id": producto_id} for producto_id in dict.fromkeys(ids)])
+        return {row["id"]: Producto(**row) for row in rows}
 
     async def listar(
         self,
@@ -69,7 +70,7 @@ class Repository:
     ) -> Page[Producto]:
         query = sa.select(*_COLUMNS, productos.c.nombre_orden, productos.c.busqueda)
         if ids is not None:
-            query = query.where(productos.c.id.in_(ids))
+            query = query.where(productos.c.id.in_(padded(ids)))
         if activo is not None:
             query = query.where(productos.c.activo if activo else retirado)
         texto = plegar(buscar)
