@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,8 @@ from comanda.common.idempotency import Keys
 from comanda.common.problems import (
     ClaveReutilizada,
     PeticionEnCurso,
+    Problem,
+    RespuestaInvalida,
     ServicioNoDisponible,
 )
 from comanda.common.testing import FakeClock
@@ -107,7 +111,24 @@ class TestClave:
         await mundo.servicio.completar(UUID(json.loads(primera.body)["id"]), NADA)
         assert await mundo.crear(key=mundo.clave()) == (primera, True)
         assert len(await mundo.todos()) == 1
-        assert mundo.productos.preguntas == 1
+
+    @pytest.mark.parametrize("cambio", ["sin productos", "retirado", "otro precio", "otra respuesta"])
+    async def test_digan_lo_que_digan_ahora_los_productos(self, mundo: Any, cambio: str) -> None:
+        cafe = mundo.producto(250)
+        pedir = partial(mundo.crear, (cafe, 2), total_esperado=500)
+        primera, _ = await pedir(key=mundo.clave())
+        if cambio == "sin productos":
+            mundo.productos.fallo = ServicioNoDisponible("productos")
+        elif cambio == "otra respuesta":
+            mundo.productos.fallo = RespuestaInvalida("productos")
+        elif cambio == "retirado":
+            mundo.productos.catalogo.clear()
+        else:
+            mundo.productos.catalogo[cafe] = replace(mundo.productos.catalogo[cafe], precio_centimos=251)
+        assert await pedir(key=mundo.clave()) == (primera, True)
+        with pytest.raises(Problem):
+            await pedir(key=mundo.clave("otra"))
+        assert len(await mundo.todos()) == 1
 
     async def test_un_rechazo_tambien_queda(self, mundo: Any) -> None:
         mundo.inventario.agotado = True

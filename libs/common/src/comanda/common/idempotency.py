@@ -152,19 +152,8 @@ class Keys:
         Raises:
             ClaveReutilizada: it belongs to a request with another fingerprint.
         """
-        [found] = await self.find_all(connection, [key])
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    async def find_all(
-        self, connection: AsyncConnection, keys: Sequence[Key]
-    ) -> list[Record | ClaveReutilizada | None]:
-        """The same for many at once; what `find` would raise stands in the place of the record."""
-        different = {key.place: key.scope for key in keys}
-        rows = await self._find.execute(connection, list(different.values()))
-        stored = {tuple(row[name] for name in SCOPE): row for row in rows}
-        return [_record(stored.get(key.place), key) for key in keys]
+        rows = await self._find.execute(connection, [key.scope])
+        return _record(rows[0], key) if rows else None
 
     async def claim(
         self, connection: AsyncConnection, key: Key, *, now: datetime, resource_id: UUID | None, until: datetime | None
@@ -259,11 +248,9 @@ class Keys:
         return result.rowcount
 
 
-def _record(row: Row | None, key: Key) -> Record | ClaveReutilizada | None:
-    if row is None:
-        return None
+def _record(row: Row, key: Key) -> Record:
     if row["fingerprint"] != key.fingerprint:
-        return ClaveReutilizada()
+        raise ClaveReutilizada
     answer = None
     if row["status"] is not None:
         answer = Answer(row["status"], row["body"], row["headers"], row["media_type"])

@@ -6,11 +6,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from comanda.common.batch import Batch
 from comanda.common.clock import Clock, uuid7_time
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database, DatabaseUnavailable
-from comanda.common.idempotency import Answer, Key, Keys, Record, running
+from comanda.common.idempotency import Answer, Key, Keys, running
 from comanda.common.money import to_text
 from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import (
@@ -29,7 +28,6 @@ from comanda.pedidos.domain import (
     RESERVA_CERRADA,
     Estado,
     Fase,
-    Linea,
     LineaPedida,
     Pedido,
     PedidoCancelado,
@@ -64,7 +62,6 @@ class Pedidos:
         clock: Clock,
         *,
         lease_seconds: float,
-        group_commit: int,
     ) -> None:
         self._database = database
         self._repository = repository
@@ -74,7 +71,6 @@ class Pedidos:
         self._clock = clock
         self._lease = timedelta(seconds=lease_seconds)
         self._altas = altas
-        self._found = Batch("claves", self._find, most=group_commit)
 
     async def crear(
         self,
@@ -93,12 +89,13 @@ class Pedidos:
             ServicioNoDisponible, RespuestaInvalida: of productos, nothing is recorded; of
                 inventario, the order stands as SOLICITADO and the same key resumes it.
         """
-        if key and (answer := await self._resume(key, render)):
-            return answer
-        fichas = await self._productos.fichas([pedida.producto_id for pedida in pedidas])
-        pedido = self._solicitar(cliente_id, preparar_lineas(pedidas, fichas), fichas[pedidas[0].producto_id].moneda)
-        if total_esperado is not None and total_esperado != pedido.total_centimos:
-            raise TotalDistinto(total=to_text(pedido.total_centimos))
+        try:
+            pedido = await self._solicitar(cliente_id, pedidas, total_esperado)
+        except Problem:
+            # Whatever speaks against a new order, its key may stand for one that was placed before.
+            if key and (given := await self._resume(key, render)):
+                return given
+            raise
         until = self._clock.now() + self._lease
         try:
             recorded = await self._altas.record(pedido, key, until)
@@ -184,10 +181,17 @@ class Pedidos:
                 pedido = await self._intend(pedido, intent, "cancelar", precondition)
         raise TransicionInvalida(pedido)
 
-    def _solicitar(self, cliente_id: str, lineas: tuple[Linea, ...], moneda: str) -> Pedido:
+    async def _solicitar(self, cliente_id: str, pedidas: Sequence[LineaPedida], total_esperado: int | None) -> Pedido:
+        """A new order as productos describes it, not recorded yet."""
+        fichas = await self._productos.fichas([pedida.producto_id for pedida in pedidas])
+        lineas = preparar_lineas(pedidas, fichas)
+        moneda = fichas[pedidas[0].producto_id].moneda
         pedido_id = self._clock.new_id()
         ahora = uuid7_time(pedido_id) or self._clock.now()  # so that the order of ids is the order of times
-        return Pedido(pedido_id, cliente_id, Fase.SOLICITADO, 1, lineas, moneda, None, None, ahora, ahora)
+        pedido = Pedido(pedido_id, cliente_id, Fase.SOLICITADO, 1, lineas, moneda, None, None, ahora, ahora)
+        if total_esperado is not None and total_esperado != pedido.total_centimos:
+            raise TotalDistinto(total=to_text(pedido.total_centimos))
+        return pedido
 
     async def _reserve(self, pedido: Pedido, key: Key | None, until: datetime, render: Render) -> tuple[Answer, bool]:
         """The first step of the saga. Its answer is bound to the key in the transaction of the verdict."""
@@ -216,7 +220,8 @@ class Pedidos:
         Raises:
             ClaveReutilizada, PeticionEnCurso, PedidoCancelado, and what `_reserve` raises.
         """
-        record = await self._found.submit(key)
+        async with self._database.read() as connection:
+            record = await self._keys.find(connection, key)
         if record is None:
             return None
         if record.answer is not None:
@@ -241,10 +246,6 @@ class Pedidos:
         if pedido.fase is Fase.SOLICITADO:
             return await self._reserve(pedido, key, until, render)
         return await self._from_row(pedido, key, render)
-
-    async def _find(self, keys: Sequence[Key]) -> Sequence[Record | Problem | None]:
-        async with self._database.read() as connection:
-            return await self._keys.find_all(connection, keys)
 
     async def _from_row(self, pedido: Pedido, key: Key | None, render: Render) -> tuple[Answer, bool]:
         """The answer of a request whose order somebody else has moved on.
