@@ -169,14 +169,17 @@ class Circuit:
         return self._generation
 
     async def _round(self, attempt: Callable[[], Awaitable[T]], slot: Slot, admitted: int) -> T:
-        async def once() -> T:
-            async with slot():
-                if self._shut_for(admitted):
-                    raise self._refusal()
-                if retrying.statistics["attempt_number"] > 1:
-                    RETRIES.labels(self.name).inc()
-                return await attempt()
+        try:
+            return await self._try(attempt, slot, admitted)
+        except RequestError as error:
+            failure = error
 
+        async def again() -> T:
+            if retrying.statistics["attempt_number"] == 1:
+                raise failure
+            return await self._try(attempt, slot, admitted, is_retry=True)
+
+        # tenacity costs more than all else here, and most calls need one try: it learns of the first once that failed.
         retrying = tenacity.AsyncRetrying(
             sleep=self._clock.sleep,
             stop=tenacity.stop_after_attempt(1 + self._retry_attempts),
@@ -184,7 +187,17 @@ class Circuit:
             retry=tenacity.retry_if_exception(lambda e: isinstance(e, RequestError) and not self._shut_for(admitted)),
             reraise=True,
         )
-        return await retrying(once)
+        return await retrying(again)
+
+    async def _try(
+        self, attempt: Callable[[], Awaitable[T]], slot: Slot, admitted: int, *, is_retry: bool = False
+    ) -> T:
+        async with slot():
+            if self._shut_for(admitted):
+                raise self._refusal()
+            if is_retry:
+                RETRIES.labels(self.name).inc()
+            return await attempt()
 
     def _shut_for(self, admitted: int) -> bool:
         """Whether the circuit has opened since that generation and has not closed again."""
