@@ -6,9 +6,10 @@ import pytest
 from fastapi import HTTPException
 from neighbour_server import FakeClock, Server, answering, client, problem
 
-from comanda.common.http import MAX_ANSWER_BYTES, Neighbour, NeighbourAnswer
+from comanda.common.http import Neighbour, NeighbourAnswer
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.common.resilience import Circuit
+from comanda.common.transport import MAX_ANSWER_BYTES
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import aiohttp
 import httpx2
 import pytest
 import structlog
-from httpx_aiohttp.httpx2 import AiohttpTransport
 from neighbour_server import (
     SHORT_TIMEOUT_SECONDS,
     TIMEOUT_SECONDS,
@@ -23,6 +22,7 @@ from neighbour_server import (
 from comanda.common.http import Neighbour
 from comanda.common.problems import ServicioNoDisponible
 from comanda.common.resilience import Circuit, PoolExhausted
+from comanda.common.transport import Reply
 
 
 @pytest.fixture
@@ -99,11 +99,10 @@ class TestHiddenResend:
         assert len(server.requests) == 1 + 4
 
     async def test_aiohttp_alone(self, server: Server) -> None:
-        transport = AiohttpTransport(client=aiohttp.ClientSession)
-        async with httpx2.AsyncClient(base_url=server.url, transport=transport) as bare:
-            await bare.get("/")
+        async with aiohttp.ClientSession(server.url) as bare:
+            await (await bare.get("/")).read()
             server.behaviour = close
-            with pytest.raises(httpx2.RequestError):
+            with pytest.raises(aiohttp.ClientError):
                 await bare.get("/")
         assert len(server.requests) == 1 + 2
 
@@ -155,12 +154,12 @@ class TestFullPool:
         assert [r.target for r in server.requests] == ["/primera", "/segunda", "/primera"]
 
 
-class FakeNetwork(httpx2.AsyncBaseTransport):
-    def __init__(self, outcome: Exception | httpx2.Response) -> None:
+class FakeNetwork:
+    def __init__(self, outcome: Exception | Reply) -> None:
         self.outcome = outcome
         self.closed = False
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def send(self, *request: object) -> Reply:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -194,7 +193,7 @@ class TestTransport:
         assert circuit.snapshot().fallos == 0
 
     async def test_can_be_replaced(self, circuit: Circuit) -> None:
-        network = FakeNetwork(httpx2.Response(200, json=[1]))
+        network = FakeNetwork(Reply(200, {}, b"[1]"))
         neighbour = client("http://falso", circuit, transport=network)
         assert (await neighbour.request("GET", "/")).json() == [1]
         await neighbour.aclose()

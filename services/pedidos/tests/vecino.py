@@ -1,13 +1,16 @@
 """A neighbour that answers what a test tells it to."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import httpx2
+from yarl import URL
 
 from comanda.common.http import Neighbour
 from comanda.common.resilience import Circuit
 from comanda.common.testing import FakeClock
+from comanda.common.transport import Reply
 
 
 class Vecino:
@@ -15,7 +18,7 @@ class Vecino:
 
     def __init__(self, clock: FakeClock) -> None:
         self.requests: list[httpx2.Request] = []
-        self.response: httpx2.Response = httpx2.Response(200)
+        self.reply = Reply(200, {}, b"")
         self.circuit = Circuit(
             "vecino", fail_max=1, timeout_seconds=60, retry_attempts=0, retry_wait_seconds=0, clock=clock
         )
@@ -25,16 +28,18 @@ class Vecino:
             circuit=self.circuit,
             timeout_seconds=20,
             authorization=lambda: "t",
-            transport=httpx2.MockTransport(self._answer),
+            transport=self,
         )
 
-    async def _answer(self, request: httpx2.Request) -> httpx2.Response:
-        self.requests.append(request)
-        return httpx2.Response(self.response.status_code, headers=self.response.headers, content=self.response.content)
+    async def send(self, method: str, url: URL, headers: Mapping[str, str], content: bytes | None) -> Reply:
+        self.requests.append(httpx2.Request(method, str(url), headers=headers, content=content))
+        return self.reply
+
+    async def aclose(self) -> None: ...
 
     def responde(self, status: int, body: Any = None, *, content: bytes | None = None, **headers: str) -> None:
         raw = json.dumps(body).encode() if content is None else content
-        self.response = httpx2.Response(status, content=raw, headers=headers)
+        self.reply = Reply(status, httpx2.Headers(headers), raw)
 
     def rechaza(self, status: int, slug: str, **extras: Any) -> None:
         self.responde(status, {"type": f"https://comanda.dev/problemas/{slug}", "status": status, **extras})

@@ -4,27 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import partial
 from json import dumps, loads
-from ssl import SSLContext
 from typing import Any
 
 import aiohttp
 import httpx2
 import structlog
 from fastapi import HTTPException
-from httpx_aiohttp.httpx2 import AiohttpTransport
+from yarl import URL
 
 from comanda.common.crashpoints import crash_point
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.common.resilience import Circuit, CircuitOpen, PoolExhausted
 from comanda.common.telemetry import REQUEST_ID_HEADER, current_request_id
-
-KEEPALIVE_SECONDS = 30
-"""Idle connections are given up by us long before the servers do (75 s), so that a request rarely meets a dead one."""
-
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
+from comanda.common.transport import AiohttpTransport, ReplyTooLarge, Transport
 
 _log = structlog.get_logger()
 
@@ -113,22 +107,15 @@ class Neighbour:
         timeout_seconds: float,
         authorization: Callable[[], str],
         max_connections: int = 100,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.name = name
         self.circuit = circuit
         self._timeout_seconds = timeout_seconds
         self._authorization = authorization
         self._connections = asyncio.Semaphore(max_connections)
-        self._client = httpx2.AsyncClient(
-            base_url=base_url,
-            transport=transport or _network(),
-            headers={"Accept-Encoding": "identity", "User-Agent": "comanda"},
-            timeout=None,  # each try is bounded as a whole, in _attempt
-            trust_env=False,
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none
-        )
+        self._base_url = str(URL(base_url)).rstrip("/")
+        self._transport = transport or AiohttpTransport()
 
     async def request(
         self,
@@ -171,12 +158,12 @@ class Neighbour:
 
     async def aclose(self) -> None:
         """Closes the connections. Calls still running fail."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._timeout_seconds if self._connections.locked() else None):
                 await self._connections.acquire()
         except TimeoutError:
             raise PoolExhausted from None
@@ -189,61 +176,33 @@ class Neighbour:
         self, method: str, path: str, content: bytes | None, params: Any, headers: Mapping[str, str]
     ) -> Answer:
         """One send and its whole answer; whatever the network does ends as a `RequestError`."""
-        request = self._client.build_request(
-            method, path, content=content, params=params, headers={**self._headers(content), **headers}
-        )
+        url = URL(self._base_url + path).with_query(params)
+        headers = {**self._headers(content), **headers}
         try:
             crash_point("before-call")
             async with asyncio.timeout(self._timeout_seconds):
-                answer = await self._send(request)
+                reply = await self._transport.send(method, url, headers, content)
             crash_point("after-call")
         except TimeoutError as error:
-            raise httpx2.ReadTimeout(f"{self.name}: sin respuesta a tiempo", request=request) from error
+            raise httpx2.ReadTimeout(f"{self.name}: sin respuesta a tiempo") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise httpx2.NetworkError(f"{self.name}: {error}", request=request) from error
+            raise httpx2.NetworkError(f"{self.name}: {error}") from error
+        except ReplyTooLarge:
+            raise RespuestaInvalida(self.name) from None
+        answer = Answer(self.name, *reply)
         if answer.status >= 400:
             raise NeighbourAnswer(answer)
         return answer
 
-    async def _send(self, request: httpx2.Request) -> Answer:
-        response = await self._client.send(request, stream=True)
-        try:
-            content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > MAX_ANSWER_BYTES:
-                    raise RespuestaInvalida(self.name)
-        finally:
-            await response.aclose()
-        return Answer(self.name, response.status_code, response.headers, bytes(content))
-
     def _headers(self, content: bytes | None) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {self._authorization()}"}
+        headers = {
+            "Accept-Encoding": "identity",
+            "User-Agent": "comanda",
+            "Authorization": f"Bearer {self._authorization()}",
+        }
         if content is not None:
             headers["Content-Type"] = "application/json"
         request_id = current_request_id()
         if request_id is not None:
             headers[REQUEST_ID_HEADER] = request_id
         return headers
-
-
-def _network() -> httpx2.AsyncBaseTransport:
-    # The transport opens the session at the first request, inside the loop that runs then.
-    return AiohttpTransport(verify=_tls(), client=_session)
-
-
-def _session() -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        # The semaphore of Neighbour is the bound: a queue in here would count as the neighbour's slowness.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=_tls()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )
-    # aiohttp sends an idempotent request a second time by itself when a reused connection turns out dead.
-    session._retry_connection = False
-    return session
-
-
-@cache
-def _tls() -> SSLContext:
-    return httpx2.create_ssl_context(trust_env=False)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import shutil
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import httpx2
 from fastapi import FastAPI
+from yarl import URL
 
 from comanda.common.clock import Clock
 from comanda.common.database import Database
@@ -22,6 +23,7 @@ from comanda.common.testing_postgres import PostgresServer as PostgresServer
 from comanda.common.testing_postgres import free_port as free_port
 from comanda.common.testing_postgres import free_ports as free_ports
 from comanda.common.tokens import SigningKey
+from comanda.common.transport import Reply
 
 ISSUER = "http://127.0.0.1:8000"
 AUDIENCE = "comanda"
@@ -116,6 +118,8 @@ async def running(app: FastAPI, base_url: str = "http://servicio") -> AsyncItera
 class Network(httpx2.AsyncBaseTransport):
     """Takes requests to the applications registered under their host names; what is not registered is down.
 
+    It is the transport of a `Neighbour` as well as of an httpx2 client.
+
     `requests` counts what was sent to each host.
     """
 
@@ -123,6 +127,11 @@ class Network(httpx2.AsyncBaseTransport):
         self.apps: dict[str, FastAPI] = dict(apps)
         self.requests: dict[str, int] = {}
         self.answers: dict[str, httpx2.Response] = {}
+
+    async def send(self, method: str, url: URL, headers: Mapping[str, str], content: bytes | None) -> Reply:
+        request = httpx2.Request(method, str(url), headers=headers, content=content)
+        response = await self.handle_async_request(request)
+        return Reply(response.status_code, response.headers, await response.aread())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         host = request.url.host

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import httpx2
 from fastapi import FastAPI
 
 from comanda.common import app as common
@@ -14,6 +13,7 @@ from comanda.common.idempotency import Keys
 from comanda.common.resilience import Circuit
 from comanda.common.server import prepare_process
 from comanda.common.settings import load
+from comanda.common.transport import Transport
 from comanda.common.trust import signer, verifier
 from comanda.pedidos.altas import Altas
 from comanda.pedidos.clients import InventarioHttp
@@ -37,9 +37,7 @@ def build() -> FastAPI:
     return create_app(settings)
 
 
-def create_app(
-    settings: Settings, *, clock: Clock | None = None, transport: httpx2.AsyncBaseTransport | None = None
-) -> FastAPI:
+def create_app(settings: Settings, *, clock: Clock | None = None, transport: Transport | None = None) -> FastAPI:
     """Args: transport: the network to the neighbours; None: the real one."""
     clock = clock or SystemClock()
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
@@ -126,7 +124,7 @@ def assemble(
     return Parts(pedidos, [recovery.run, keys.keep_swept])
 
 
-def _neighbours(settings: Settings, clock: Clock, transport: httpx2.AsyncBaseTransport | None) -> dict[str, Neighbour]:
+def _neighbours(settings: Settings, clock: Clock, transport: Transport | None) -> dict[str, Neighbour]:
     signs = signer(NAME, settings.signing_key, clock)
     addresses = {"productos": settings.productos_url, "inventario": settings.inventario_url}
     return {
