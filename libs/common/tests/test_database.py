@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from comanda.common.clock import SystemClock
-from comanda.common.database import Database, DatabaseUnavailable, UtcDateTime
+from comanda.common.database import Database, DatabaseUnavailable, UtcDateTime, driver_of
 from comanda.common.testing import Databases, PostgresServer
 
 metadata = sa.MetaData()
@@ -160,6 +161,64 @@ class TestPostgresql:
             await write()
         await self.works_again(postgres)
         assert await count(postgres) == 0
+
+    async def test_a_connection_that_the_server_closed_is_not_given_to_anybody(self, postgres: Database) -> None:
+        async with postgres.read() as one, postgres.read() as other:
+            drivers = [driver_of(one), driver_of(other)]
+        closed = asyncio.Event()
+        drivers[1].add_termination_listener(lambda _: closed.set())
+        await drivers[0].execute(f"SELECT pg_terminate_backend({drivers[1].get_server_pid()})")
+        await closed.wait()
+        async with postgres.transaction(), postgres.read() as connection:
+            assert (await connection.execute(sa.select(1))).scalar_one() == 1
+
+    async def test_connection_lost_before_the_commit(self, postgres: Database) -> None:
+        async def write() -> None:
+            async with postgres.transaction() as connection:
+                await connection.execute(sa.insert(parents).values(id=1))
+                driver_of(connection).terminate()
+
+        with pytest.raises(DatabaseUnavailable):
+            await write()
+        await self.works_again(postgres)
+        assert await count(postgres) == 0
+
+    @pytest.mark.parametrize("cancellations", [1, 2, 3])
+    async def test_cancelled_within_a_statement_and_again_while_it_is_undone(
+        self, postgres: Database, cancellations: int
+    ) -> None:
+        pids: list[int] = []
+
+        async def write() -> None:
+            async with postgres.transaction() as connection:
+                await connection.execute(sa.insert(parents).values(id=1))
+                pids.append(driver_of(connection).get_server_pid())
+                await driver_of(connection).fetch("SELECT pg_sleep(60)")
+
+        for _ in range(5):
+            task = asyncio.create_task(write())
+            await asyncio.sleep(0.05)
+            for _ in range(cancellations):
+                task.cancel()
+                await asyncio.sleep(0)
+            with suppress(asyncio.CancelledError):
+                await task
+            await asyncio.wait_for(add(postgres, 100), 5)
+            async with asyncio.timeout(5):
+                while await self.busy(postgres, pids):
+                    await asyncio.sleep(0.01)
+            async with postgres.transaction() as connection:
+                await connection.execute(sa.delete(parents).where(parents.c.id == 100))
+        assert await count(postgres) == 0
+
+    @staticmethod
+    async def busy(database: Database, pids: list[int]) -> int:
+        """How many of those connections execute something or are in a transaction, but for the one that asks."""
+        query = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(:pids) AND state <> 'idle' AND pid <> pg_backend_pid()"
+        ).bindparams(sa.bindparam("pids", pids, type_=postgresql.ARRAY(sa.Integer)))
+        async with database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     @staticmethod
     async def works_again(database: Database) -> None:

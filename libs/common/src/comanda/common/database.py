@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
@@ -189,15 +189,16 @@ class Database:
 
     @asynccontextmanager
     async def _begun_on_postgresql(self) -> AsyncIterator[Begun]:
-        async with self._connected() as connection:
-            transaction = driver_of(connection).transaction()
-            try:
-                await transaction.start()
-                yield connection, transaction.commit
-            except BaseException:
-                # In a task of its own, for this one is perhaps being cancelled, and not for the last time.
-                await asyncio.shield(asyncio.ensure_future(_undo(connection, transaction)))
-                raise
+        connection = await self._connect()
+        transaction = driver_of(connection).transaction()
+        try:
+            await transaction.start()
+            yield connection, transaction.commit
+        except BaseException:
+            # In a task of its own, for this one is perhaps being cancelled, and not for the last time.
+            await asyncio.shield(asyncio.ensure_future(_undo(connection, transaction)))
+            raise
+        await connection.close()
 
     @asynccontextmanager
     async def _begun_on_sqlite(self) -> AsyncIterator[Begun]:
@@ -211,18 +212,19 @@ class Database:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         """A connection of the pool; what is still open at the end on SQLite is rolled back."""
-        if self.dialect == "sqlite":
-            connection = await self._connections.connect()
-            try:
-                yield connection
-            finally:  # this never suspends, so unlike the below it needs no task of its own against cancellation
-                await connection.close()
-            return
-        async with self._connections.connect() as connection:
+        connection = await self._connect()
+        try:
+            yield connection
+        finally:  # this never suspends, so it needs no task of its own to be safe from cancellation
+            await connection.close()
+
+    async def _connect(self) -> AsyncConnection:
+        connection = await self._connections.connect()
+        if self.dialect == "postgresql":
             while driver_of(connection).is_closed():  # by the server: it was stopped, or failed over
                 await connection.invalidate()
                 await connection.get_raw_connection()
-            yield connection
+        return connection
 
     async def _once_unlocked(self, deadline: float, action: Callable[[], Awaitable[Result]]) -> Result:
         """Tries until no other process has the SQLite file locked, without holding up the event loop."""
@@ -247,12 +249,13 @@ def driver_of(connection: AsyncConnection) -> Any:
 
 
 async def _undo(connection: AsyncConnection, transaction: Any) -> None:
-    """Rolls back, or gives up the connection if that cannot be: nobody may get one that is in a transaction."""
+    """Rolls back and gives the connection to the pool; or gives it up, if it may still be in a transaction."""
     try:
         await transaction.rollback()
     except Exception:
-        with suppress(Exception):
-            await connection.invalidate()
+        await connection.invalidate()
+    finally:
+        await connection.close()
 
 
 def _sqlite_engine(url: sa.URL) -> AsyncEngine:
