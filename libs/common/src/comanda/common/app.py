@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import ASGIApp
 
 from comanda.common import migrations, openapi
 from comanda.common.clock import Clock
@@ -27,6 +29,9 @@ from comanda.common.tokens import Verifier
 
 RETRY_SECONDS = 1.0
 """Pause before the database is tried again at start, and before a failed background loop starts again."""
+
+NO_OPENTELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""Or FastAPI looks into the environment for it with each request."""
 
 log = structlog.get_logger()
 Action = Callable[[], Awaitable[None]]
@@ -64,9 +69,19 @@ class NotReady(Exception):
     """The database answers but must not be served from yet; the message says why."""
 
 
+class _Service(FastAPI):
+    """FastAPI, of which nothing stands before the edge: errors, bodies and metrics are the edge's."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        layer: Any = super().build_middleware_stack()
+        while not isinstance(layer, Edge):
+            layer = layer.app
+        return layer
+
+
 def create_app(wiring: Wiring) -> FastAPI:
     """The ASGI application of a service."""
-    app = FastAPI(
+    app = _Service(
         title=f"Comanda · {wiring.name}",
         description=wiring.description,
         version="1",
@@ -74,6 +89,7 @@ def create_app(wiring: Wiring) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan(wiring),
+        telemetry=NO_OPENTELEMETRY,
     )
     app.state.wiring = wiring
     app.state.service = wiring.use_cases
