@@ -1,5 +1,6 @@
 """Logs (structlog), metrics (Prometheus) and request ids."""
 
+import json
 import logging
 import re
 import sys
@@ -50,13 +51,17 @@ class Forgiving:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        with suppress(OSError):
+        try:
             return self._stream.write(text)
-        return 0
+        except OSError:
+            return 0
 
     def flush(self) -> None:
         with suppress(OSError):
             self._stream.flush()
+
+
+_JSON = json.JSONEncoder(default=repr)
 
 
 def configure_logging(settings: ServiceSettings, service: str) -> None:
@@ -71,12 +76,12 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
     # Plain: what rich makes of a traceback takes seconds and shows the values of variables, secrets among them.
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     output = cast(TextIO, Forgiving(sys.stdout))
-    renderer: Any = console if as_text else structlog.processors.JSONRenderer()
+    renderer: Any = console if as_text else lambda _logger, _method, event: _JSON.encode(event)
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer] if not as_text else [*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(output),
+        logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(output)
