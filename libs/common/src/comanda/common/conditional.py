@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request, Response
 
+from comanda.common.headers import header
 from comanda.common.problems import DatosInvalidos, VersionObsoleta
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -56,7 +57,12 @@ IfMatch = Annotated[Precondition, Depends(_if_match)]
 
 def not_modified(request: Request, tag: str) -> Response | None:
     """A 304 when the client's `If-None-Match` names the current tag (weak comparison), else None."""
-    tags = parse_tags("If-None-Match", request.headers.get("if-none-match"))
-    if tags and (ANY in tags or any(candidate.removeprefix("W/") == tag for candidate in tags)):
-        return Response(status_code=304, headers={"ETag": tag})
-    return None
+    known = header(request, b"if-none-match")
+    if known is None or (known != tag and not _names(known, tag)):
+        return None
+    return Response(status_code=304, headers={"ETag": tag})
+
+
+def _names(if_none_match: str, tag: str) -> bool:
+    tags = parse_tags("If-None-Match", if_none_match) or ()
+    return ANY in tags or any(candidate.removeprefix("W/") == tag for candidate in tags)

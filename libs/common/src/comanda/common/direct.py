@@ -51,13 +51,13 @@ class DirectRoutes:
                     for method in route.methods or ():
                         self._plans.setdefault((method, len(plan.segments)), []).append(plan)
 
-    async def answer(self, scope: Scope, receive: Receive) -> Response | None:
+    async def answer(self, scope: Scope, receive: Receive, body: bytes) -> Response | None:
         """The answer to a request; None: it is for the framework."""
         segments = scope["path"].split("/")
         for plan in self._plans.get((scope["method"], len(segments)), ()):
             path_params = plan.match(segments)
             if path_params is not None:
-                return None if scope["query_string"] else await plan.answer(scope, receive, path_params)
+                return None if scope["query_string"] else await plan.answer(scope, receive, body, path_params)
         return None
 
 
@@ -86,9 +86,11 @@ class _Plan:
                 return None
         return found
 
-    async def answer(self, scope: Scope, receive: Receive, path_params: Mapping[str, str]) -> Response | None:
+    async def answer(
+        self, scope: Scope, receive: Receive, body: bytes, path_params: Mapping[str, str]
+    ) -> Response | None:
         scope["route"], scope["path_params"] = self._route, path_params
-        request = StrictRequest(scope, receive)
+        request = StrictRequest(scope, receive, body)
         # Who may not call is told so, before anybody looks at what was sent.
         arguments: dict[str, Any] = {name: await guard(request) for name, guard in self._guards.items()}
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 Headers = Mapping[bytes, bytes]
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
+_durations = cache(REQUESTS.labels)
 
 
 class ClientGone(Exception):
@@ -60,11 +62,11 @@ class Edge:
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            if is_head and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (_REQUEST_ID, identifier.encode())]
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         self._in_hand += 1
@@ -97,8 +99,11 @@ class Edge:
             body = await self._whole_body(headers, receive)
         else:
             body = b""
-        response = await self._direct.answer(scope, _replay(body, receive))
-        await (response or self._app)(scope, _replay(body, receive), send)
+        response = await self._direct.answer(scope, receive, body)
+        if response:
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, _replay(body, receive), send)
 
     async def _whole_body(self, headers: Headers, receive: Receive) -> bytes:
         """Receives the body, within its bounds, before anything else happens."""
@@ -114,7 +119,7 @@ class Edge:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "-")
-        REQUESTS.labels(self._wiring.name, scope["method"], route, str(status)).observe(seconds)
+        _durations(self._wiring.name, scope["method"], route, str(status)).observe(seconds)
         if scope["path"] not in UNGUARDED:
             log.info("request", method=scope["method"], path=_path(scope), status=status, ms=round(seconds * 1000, 2))
 

@@ -15,7 +15,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
+from comanda.common.headers import header
 from comanda.common.problems import DatosInvalidos, JsonInvalido, TipoNoAdmitido
 from comanda.common.security import Allow
 
@@ -86,7 +88,7 @@ def parse_json(raw: bytes) -> Any:
         JsonInvalido: not UTF-8, not JSON, NaN or Infinity, a lone surrogate, or nested too deeply to read.
     """
     try:
-        value = json.loads(raw.decode(), parse_float=Decimal, parse_constant=_refuse_constant)
+        value = _DECODER.decode(raw.decode())
         if b"\\u" in raw:
             json.dumps(value, ensure_ascii=False, default=str).encode()  # fails on a lone surrogate (RFC 7493 §2.1)
     except (ValueError, RecursionError, ArithmeticError):
@@ -98,8 +100,20 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+
+
 class StrictRequest(Request):
-    """A request whose `json()` is `parse_json`."""
+    """A request whose `json()` is `parse_json`.
+
+    Args:
+        body: what was received already; None: nothing was.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, body: bytes | None = None) -> None:
+        super().__init__(scope, receive)
+        if body is not None:
+            self._body = body
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
@@ -140,8 +154,8 @@ def check_body(request: Request, body: bytes, *, required: bool) -> None:
         if required:
             raise JsonInvalido("Falta el cuerpo.")
         return
-    media_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-    if media_type not in JSON_TYPES:
+    media_type = header(request, b"content-type") or ""
+    if media_type not in JSON_TYPES and media_type.split(";", 1)[0].strip().lower() not in JSON_TYPES:
         raise TipoNoAdmitido("Envíe el cuerpo como application/json.")
 
 

@@ -7,6 +7,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
+from comanda.common.headers import header
 from comanda.common.problems import NoAutenticado, NoAutorizado
 from comanda.common.tokens import Principal
 
@@ -36,16 +37,11 @@ class Allow(SecurityBase):
         return principal
 
     async def _identify(self, request: Request) -> Principal:
-        scheme, _, token = _header(request, b"authorization").partition(" ")
+        scheme, _, token = (header(request, b"authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NoAutenticado
         principal: Principal = await request.app.state.wiring.verifier.verify(token.strip())
         return principal
-
-
-def _header(request: Request, name: bytes) -> str:
-    """The first header of that name; Starlette's own mapping decodes every one of them on the way to it."""
-    return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), "")
 
 
 def allow(*scopes: str) -> Any:
