@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import uvicorn
 
+from comanda.common.protocol import JoiningProtocol
 from comanda.common.settings import InvalidSettings, ServiceSettings, load, reference
 from comanda.common.telemetry import configure_logging
 
@@ -45,6 +46,7 @@ def serve(package: str, settings_class: type[ServiceSettings]) -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
+        http=JoiningProtocol,
         workers=settings.workers,
         log_config=None,
         access_log=False,
