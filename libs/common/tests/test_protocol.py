@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from comanda.common.protocol import Joining, JoiningProtocol
+from comanda.common.protocol import WHOLE, Joining, JoiningProtocol
 
 GET, HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
@@ -82,10 +82,17 @@ class TestJoining:
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
+def whole() -> list[bool]:
+    """Of each request, whether it was all there when the application was called."""
+    return []
+
+
+@pytest.fixture
+async def connect(whole: list[bool]) -> AsyncIterator[Connect]:
     """Connects to a server that answers with what it was sent."""
 
     async def echo(scope: Any, receive: Any, send: Any) -> None:
+        whole.append(WHOLE in scope)
         body = (await receive())["body"]
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
         await send({"type": "http.response.body", "body": body or b"nada"})
@@ -100,20 +107,22 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 class TestJoiningProtocol:
-    async def test_one_answer_after_the_other(self, connect: Connect) -> None:
+    async def test_one_answer_after_the_other(self, connect: Connect, whole: list[bool]) -> None:
         reader, writer = await connect()
         for request, end in ((GET, b"\r\n\r\nnada"), (HEAD, b"\r\n\r\n"), (GET, b"\r\n\r\nnada")):
             writer.write(request)
             answer = await asyncio.wait_for(reader.read(1024), 5)
             assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
             assert answer.endswith(end)
+        assert whole == [True, True, True]
         writer.close()
 
-    async def test_a_client_that_waits_for_leave_to_send(self, connect: Connect) -> None:
+    async def test_a_client_that_waits_for_leave_to_send(self, connect: Connect, whole: list[bool]) -> None:
         reader, writer = await connect()
         writer.write(POST)
         assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"algo")
         answer = await asyncio.wait_for(reader.read(1024), 5)
         assert answer.endswith(b"\r\n\r\nalgo")
+        assert whole == [False]
         writer.close()
