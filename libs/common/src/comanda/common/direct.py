@@ -153,8 +153,10 @@ def _part_of_path(name: str, adapter: TypeAdapter[Any]) -> Resolve:
 
 
 def _body(model: type[BaseModel]) -> Resolve:
+    validator = model.__pydantic_validator__
+
     async def resolve(request: Request) -> Any:
         check_body(request, await request.body(), required=True)
-        return model.model_validate(await request.json())
+        return validator.validate_python(await request.json())
 
     return resolve

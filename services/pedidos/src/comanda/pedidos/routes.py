@@ -18,7 +18,7 @@ from comanda.common.problems import (
     VersionObsoleta,
     describe,
 )
-from comanda.common.requests import Line, Moment, document, router
+from comanda.common.requests import Line, Moment, document, router, to_json
 from comanda.common.security import allow
 from comanda.common.tokens import Principal
 from comanda.pedidos.domain import (
@@ -60,7 +60,7 @@ class WireRender:
 
     def placed(self, pedido: Pedido) -> Answer:
         headers = {"Location": f"{PATH}/{pedido.id}", "ETag": etag(pedido.version)}
-        return Answer(201, PedidoDocumento.de(pedido).model_dump_json(), headers)
+        return Answer(201, to_json(PedidoDocumento.de(pedido)).decode(), headers)
 
     def refused(self, problem: Problem) -> Answer:
         return Answer.of_problem(problem, PATH)

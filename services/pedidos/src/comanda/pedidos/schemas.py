@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field
 
 from comanda.common.money import Money, TotalInput
-from comanda.common.requests import Body, Integer, Line, no_repeats
+from comanda.common.requests import Body, Integer, Line, filled, no_repeats
 from comanda.pedidos.domain import Estado, Fase, LineaPedida, Pedido, Transicion
 
 MAX_LINES = 100
@@ -61,13 +61,15 @@ class PedidoDocumento(BaseModel):
 
     @classmethod
     def de(cls, pedido: Pedido) -> "PedidoDocumento":
-        return cls.model_construct(
+        return filled(
+            cls,
             id=pedido.id,
             cliente_id=pedido.cliente_id,
             estado=pedido.estado,
             fase=pedido.fase,
             lineas=[
-                LineaDocumento.model_construct(
+                filled(
+                    LineaDocumento,
                     producto_id=linea.producto_id,
                     sku=linea.sku,
                     nombre=linea.nombre,

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from comanda.common.money import Money, MoneyInput
-from comanda.common.requests import Body, Boolean, Line, Text
+from comanda.common.requests import Body, Boolean, Line, Text, filled
 from comanda.productos.domain import Producto
 
 Sku = Annotated[Line, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
@@ -61,7 +61,8 @@ class ProductoDocumento(BaseModel):
 
     @classmethod
     def de(cls, producto: Producto, moneda: str) -> "ProductoDocumento":
-        return cls.model_construct(
+        return filled(
+            cls,
             id=producto.id,
             sku=producto.sku,
             nombre=producto.nombre,
