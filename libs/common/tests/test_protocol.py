@@ -64,6 +64,11 @@ class TestJoining:
         joining.write(b"")
         assert wire.written == [b"head"]
 
+    async def test_parts_of_something_larger(self, wire: Wire, joining: Joining) -> None:
+        for part in (b"head", memoryview(b"part"), memoryview(b"part"), memoryview(b"end")):
+            joining.write(part)
+        assert wire.written == [b"headpart", b"partend"]
+
     async def test_closed_after_a_write(self, wire: Wire, joining: Joining) -> None:
         joining.write(b"head")
         joining.close()

@@ -10,8 +10,7 @@ WHOLE = "comanda.whole"
 
 
 class JoiningProtocol(HttpToolsProtocol):
-    """uvicorn writes the head of an answer, then its body: two system calls and two packets, which the client reads
-    one after the other."""
+    """uvicorn writes the head of an answer apart from its body: two system calls, and two packets for the client."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(cast(asyncio.Transport, Joining(transport, self.loop)))
@@ -29,12 +28,12 @@ class Joining:
         self._loop = loop
         self._held = b""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._held:
-            data, self._held = self._held + data, b""
-            self._transport.write(data)
+            joined, self._held = self._held + data, b""
+            self._transport.write(joined)
         elif data:
-            self._held = data
+            self._held = bytes(data)
             self._loop.call_soon(self._flush)
 
     def is_closing(self) -> bool:
