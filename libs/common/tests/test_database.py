@@ -205,7 +205,7 @@ class TestPostgresql:
                 await task
             await asyncio.wait_for(add(postgres, 100), 5)
             async with asyncio.timeout(5):
-                while await self.busy(postgres, pids):
+                while await self.busy(postgres, pids):  # noqa: ASYNC110  # only the server knows
                     await asyncio.sleep(0.01)
             async with postgres.transaction() as connection:
                 await connection.execute(sa.delete(parents).where(parents.c.id == 100))
@@ -215,7 +215,8 @@ class TestPostgresql:
     async def busy(database: Database, pids: list[int]) -> int:
         """How many of those connections execute something or are in a transaction, but for the one that asks."""
         query = sa.text(
-            "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(:pids) AND state <> 'idle' AND pid <> pg_backend_pid()"
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE pid = ANY(:pids) AND state <> 'idle' AND pid <> pg_backend_pid()"
         ).bindparams(sa.bindparam("pids", pids, type_=postgresql.ARRAY(sa.Integer)))
         async with database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
