@@ -79,6 +79,34 @@ class TestGrouping:
         await together(batch, 0, 2, 4, 6, 8)
         assert transactions.begun == [[0, 2], [4, 6], [8]]
 
+    async def test_never_heavier_than_the_capacity(self, transactions: Transactions) -> None:
+        batch = Batch("t", transactions.serve, weigh=lambda number: number, capacity=10)
+        await together(batch, 4, 6, 2, 30, 8)
+        assert transactions.begun == [[4, 6], [2], [30], [8]]
+
+    async def test_who_has_left_weighs_nothing(self, transactions: Transactions) -> None:
+        batch = Batch("t", transactions.serve, weigh=lambda number: number, capacity=10)
+        _, _, leaves, _ = tasks = await behind(batch, transactions, 4, 8, 6)
+        leaves.cancel()
+        await asyncio.sleep(0)
+        transactions.open.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert transactions.begun == [[0], [4, 6]]
+
+    async def test_beside_others_the_next_one_waits_for_no_full_one(self, transactions: Transactions) -> None:
+        batch = Batch("t", transactions.serve, most=2, overlap_seconds=10)
+        transactions.open.clear()
+        tasks = [asyncio.create_task(batch.submit(number)) for number in range(0, 10, 2)]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert transactions.begun == [[0, 2], [4, 6], [8]]
+        late = asyncio.create_task(batch.submit(10))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(transactions.begun) == 3
+        transactions.open.set()
+        assert await asyncio.gather(*tasks, late) == [0, 4, 8, 12, 16, 20]
+
     async def test_switched_off_each_has_its_own_beside_the_others(self, transactions: Transactions) -> None:
         batch = Batch("t", transactions.serve, most=1)
         tasks = await behind(batch, transactions, 2, 4)
@@ -205,6 +233,18 @@ class TestCallersWhoLeave:
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
         assert await batch.submit(6) == 12
+
+    async def test_nor_does_the_end_of_a_group_beside_others_before_it_began(self, transactions: Transactions) -> None:
+        batch = Batch("t", transactions.serve, overlap_seconds=10)
+        tasks = [asyncio.create_task(batch.submit(number)) for number in (2, 4)]
+        while not batch._turns:  # noqa: ASYNC110  # a few turns of the loop
+            await asyncio.sleep(0)
+        [turn] = batch._turns
+        turn.cancel()
+        async with asyncio.timeout(1):
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+        assert transactions.begun == []
 
     async def test_a_mistake_of_ours_leaves_nobody_waiting(self) -> None:
         async def forgets_one(numbers: Sequence[int]) -> list[int | Problem]:

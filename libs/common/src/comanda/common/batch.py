@@ -40,7 +40,7 @@ class _Entry(Generic[Request, Result]):
     outcome: "asyncio.Future[Result | Exception]"
     arrived: float
     turn: "asyncio.Future[None] | None" = None
-    """Once it is taken: ends when all that was taken with it has been carried out."""
+    """Once it is taken: ends when nobody works any more on all that was taken with it."""
 
 
 class Batch(Generic[Request, Result]):
@@ -75,7 +75,7 @@ class Batch(Generic[Request, Result]):
         self._sizes = SIZES.labels(name)
         self._queue: deque[_Entry[Request, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self._turns: set[asyncio.Task[None]] = set()
+        self._turns: dict[asyncio.Task[None], Sequence[_Entry[Request, Result]]] = {}
 
     async def submit(self, request: Request) -> Result:
         """What becomes of the request.
@@ -133,27 +133,23 @@ class Batch(Generic[Request, Result]):
         structlog.contextvars.clear_contextvars()  # it serves many requests, so its log lines belong to none
         while group := self._take():
             if self._overlap_seconds is None:
-                await self._turn(group)
+                try:
+                    await self._turn(group)
+                finally:
+                    _end(group)
             else:
                 turn = asyncio.get_running_loop().create_task(self._turn(group))
-                self._turns.add(turn)  # the loop itself keeps no hold on it
-                turn.add_done_callback(self._turns.discard)
-                await asyncio.wait([turn], timeout=self._overlap_seconds)
+                self._turns[turn] = group  # the loop itself keeps no hold on it
+                turn.add_done_callback(lambda turn: _end(self._turns.pop(turn)))  # even if it never began
+                if not self._queue:  # else it was full, and the next one has gathered already
+                    await asyncio.wait([turn], timeout=self._overlap_seconds)
             await asyncio.sleep(0)  # so that the answers leave before the next ones are worked on
 
     async def _turn(self, group: Sequence[_Entry[Request, Result]]) -> None:
-        turn = group[0].turn
         try:
             await self._carry_out(group)
         except Exception as fault:  # a mistake of ours: all the same nobody may wait for ever
             _tell(group, fault)
-        except BaseException:  # the loop is ending
-            for entry in group:
-                entry.outcome.cancel()
-            raise
-        finally:
-            if turn is not None and not turn.done():
-                turn.set_result(None)
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         """Lets go whoever waits for a worker that was cancelled, perhaps before it began."""
@@ -166,16 +162,16 @@ class Batch(Generic[Request, Result]):
         loop = asyncio.get_running_loop()
         weight, oldest, turn = 0, loop.time() - PATIENCE_SECONDS, loop.create_future()
         while self._queue and len(group) < self._most:
-            entry = self._queue[0]
-            weight += self._weigh(entry.request)
-            if group and weight > self._capacity > 0:
-                break
-            self._queue.popleft()
+            entry = self._queue.popleft()
             if entry.outcome.done():
                 continue  # its caller has left
             if entry.arrived < oldest:
                 entry.outcome.set_exception(ServicioSaturado())
                 continue
+            weight += self._weigh(entry.request)
+            if group and weight > self._capacity > 0:
+                self._queue.appendleft(entry)
+                break
             entry.turn = turn
             group.append(entry)
         return group
@@ -198,6 +194,14 @@ class Batch(Generic[Request, Result]):
         middle = len(group) // 2
         await self._carry_out(group[:middle])
         await self._carry_out(group[middle:])
+
+
+def _end(group: Sequence[_Entry[Any, Any]]) -> None:
+    """Nobody works on it any more: lets go whoever waits for it still, if the loop is ending."""
+    for entry in group:
+        entry.outcome.cancel()
+    if (turn := group[0].turn) is not None:
+        turn.set_result(None)
 
 
 def _tell(group: Sequence[_Entry[Any, Any]], fault: Exception) -> None:
