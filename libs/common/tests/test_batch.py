@@ -116,6 +116,19 @@ class TestGrouping:
         with pytest.raises(NoEncontrado):
             await batch.submit(1)
 
+    async def test_switched_off_those_of_one_caller_go_one_after_the_other(self, transactions: Transactions) -> None:
+        batch = Batch("t", transactions.serve, most=1)
+        transactions.poison = {6}
+        transactions.open.clear()
+        task = asyncio.create_task(batch.submit_all([4, 1, 6, 2]))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert transactions.begun == [[4]]
+        transactions.open.set()
+        four, refused, broken, two = await task
+        assert (four, type(refused), type(broken), two) == (8, NoEncontrado, Poisoned, 4)
+        assert transactions.begun == [[4], [1], [6], [2]]
+
     async def test_idle_again_and_busy_again(self, transactions: Transactions) -> None:
         batch = Batch("t", transactions.serve)
         for _ in range(3):

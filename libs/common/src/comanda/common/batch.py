@@ -103,7 +103,7 @@ class Batch(Generic[Request, Result]):
         A caller who is cancelled takes back what still waits, as with `submit`.
         """
         if self._most == 1:
-            return await asyncio.gather(*map(self.submit, requests), return_exceptions=True)  # type: ignore[return-value]  # a cancelled one cancels all
+            return [await self._outcome(request) for request in requests]
         entries = [self._enqueue(request) for request in requests]
         try:
             await asyncio.wait([entry.outcome for entry in entries])
@@ -111,6 +111,12 @@ class Batch(Generic[Request, Result]):
             await self._take_back(entries)
             raise
         return [entry.outcome.exception() or entry.outcome.result() for entry in entries]  # type: ignore[misc]
+
+    async def _outcome(self, request: Request) -> Result | Exception:
+        try:
+            return await self.submit(request)
+        except Exception as refusal:
+            return refusal
 
     def _enqueue(self, request: Request) -> _Entry[Request, Result]:
         loop = asyncio.get_running_loop()
