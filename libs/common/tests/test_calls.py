@@ -122,6 +122,16 @@ class TestSharing:
         assert await asyncio.gather(first, stays) == [0, 4]
         assert neighbour.sent == [[0], [2]]
 
+    async def test_who_leaves_while_it_is_under_way_leaves_at_once(self, neighbour: Neighbour) -> None:
+        leaves, waiting = await behind(neighbour, 1)
+        leaves.cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert leaves.cancelled()
+        neighbour.open.set()
+        assert await waiting == 2
+        assert neighbour.sent == [[0], [1]]
+
     async def test_travels_under_the_id_of_the_first(self, neighbour: Neighbour) -> None:
         async def submit(number: int) -> int:
             with bound_contextvars(request_id=f"r{number}"):

@@ -54,7 +54,8 @@ class Batch(Generic[Request, Result]):
         most: how many one transaction serves. 1: each has its own, at once, beside all others.
         weigh: the weight of a request, where requests differ.
         capacity: the weight that one transaction serves; a heavier request is served alone.
-        overlap_seconds: the next group does not wait for the one before longer than that; None: it waits for its end.
+        overlap_seconds: how long the next group waits for the one before, if that was not full; a caller who leaves
+            does not wait for it. None: both wait for its end.
     """
 
     def __init__(
@@ -81,7 +82,8 @@ class Batch(Generic[Request, Result]):
         """What becomes of the request.
 
         A caller who is cancelled while the request waits takes it back. Once it is taken it is carried out, and only
-        then the cancellation goes on: whoever cleans up afterwards must find what there is to clean up.
+        then the cancellation goes on: whoever cleans up afterwards must find what there is to clean up. Where
+        groups overlap it goes on at once.
 
         Raises:
             ServicioSaturado: it has waited for `PATIENCE_SECONDS`.
@@ -128,11 +130,12 @@ class Batch(Generic[Request, Result]):
         return entry
 
     async def _take_back(self, entries: Sequence[_Entry[Request, Result]]) -> None:
-        """Of a caller who leaves: what waits is dropped, what is taken is waited for."""
+        """Of a caller who leaves: what waits is dropped, what is taken is waited for, if it has to be."""
         for entry in entries:
             if not entry.outcome.cancel() and not entry.outcome.cancelled():
                 entry.outcome.exception()  # nobody else will ask for it
-        if turns := {entry.turn for entry in entries if entry.turn is not None}:
+        turns = {entry.turn for entry in entries if entry.turn is not None}
+        if turns and self._overlap_seconds is None:
             await asyncio.wait(turns)
 
     async def _work(self) -> None:

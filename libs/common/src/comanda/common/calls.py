@@ -74,6 +74,9 @@ class SharedCalls(Generic[Request, Result]):
     async def submit(self, request: Request) -> Result:
         """The result of a request.
 
+        A caller who is cancelled leaves at once. A request that is on its way goes on without it, as it would after a
+        crash: whoever leaves knows nothing of the outcome, and asks again.
+
         Raises:
             ServicioNoDisponible, RespuestaInvalida: as `Neighbour.request` does.
             ServicioSaturado: it has waited for too long to be sent.
