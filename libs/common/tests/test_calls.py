@@ -202,6 +202,16 @@ class TestFailures:
         assert [type(one) for one in refused] == [ServicioNoDisponible] * 4
         assert neighbour.sent == []
 
+    async def test_who_has_waited_for_long_hears_of_the_neighbour(
+        self, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("comanda.common.batch.PATIENCE_SECONDS", -1.0)
+        with pytest.raises(ServicioNoDisponible) as refusal:
+            await neighbour.calls.submit(1)
+        assert refusal.value.extras == {"servicio": "n"}
+        assert refusal.value.headers == {"Retry-After": "1"}
+        assert neighbour.sent == []
+
     async def test_a_neighbour_that_knows_no_shared_calls_is_asked_singly(self, neighbour: Neighbour) -> None:
         neighbour.knows_shared_calls = False
         first, refused, last = await outcomes(neighbour, 1, -1, 2)

@@ -14,7 +14,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from comanda.common.batch import Batch, twin_of
-from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible, ServicioSaturado
 from comanda.common.resilience import Circuit
 from comanda.common.telemetry import current_request_id
 
@@ -78,12 +78,15 @@ class SharedCalls(Generic[Request, Result]):
         crash: whoever leaves knows nothing of the outcome, and asks again.
 
         Raises:
-            ServicioNoDisponible, RespuestaInvalida: as `Neighbour.request` does.
-            ServicioSaturado: it has waited for too long to be sent.
+            ServicioNoDisponible, RespuestaInvalida: as `Neighbour.request` does, the first also if it has waited for
+                too long to be sent.
         """
         if self._circuit.state != "CERRADO":  # one probes, and all others learn at once that they are refused
             return await self._alone(request)
-        return await self._calls.submit(_Asked(request, current_request_id()))
+        try:
+            return await self._calls.submit(_Asked(request, current_request_id()))
+        except ServicioSaturado as late:
+            raise ServicioNoDisponible(self._circuit.name, self._circuit.retry_after_seconds) from late
 
     async def _send(self, asked: Sequence[_Asked[Request]]) -> Sequence[Result | Exception]:
         if len(asked) > 1 and self._circuit.state == "CERRADO":
