@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import structlog
 from vecino import Vecino
 
 from comanda.common.http import Neighbour
@@ -249,9 +250,16 @@ class TestJuntas:
                 ]
             },
         )
-        outcomes = await self.at_once(inventario)
+        with structlog.testing.capture_logs() as logs:
+            outcomes = await self.at_once(inventario)
         assert [type(one) for one in outcomes] == [ServicioNoDisponible, RespuestaInvalida, RespuestaInvalida]
         assert len(vecino.requests) == 1
+        unexpected = [line for line in logs if line["event"] == "respuesta inesperada"]
+        assert [(line["pedido_id"], line["status"], line["slug"]) for line in unexpected] == [
+            (str(PEDIDO.id), 503, ""),
+            (str(self.OTRO.id), 500, ""),
+            (str(self.TERCERO.id), 409, "reserva-confirmada"),
+        ]
 
     @pytest.mark.parametrize("status", [404, 413, 422, 500])
     async def test_un_rechazo_de_todas_las_manda_de_una_en_una(

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
+import structlog
+
 from comanda.common.calls import SharedCalls
 from comanda.common.http import Answer, Neighbour, Part
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
@@ -35,6 +37,8 @@ LINE_BYTES = 120
 
 EXPECTED: Mapping[str, Collection[int]] = {"reservar": (200, 201, 409), "confirmar": (200, 409), "liberar": (200,)}
 """The answers of inventario that say something of the reservation."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,13 @@ def _part(operacion: Operacion, answer: Part) -> Answer | Exception:
     """What `Neighbour.request` would have made of it."""
     if answer.status in EXPECTED[operacion.tipo]:
         return answer
+    log.warning(
+        "respuesta inesperada",
+        servicio=answer.servicio,
+        status=answer.status,
+        slug=answer.slug,
+        pedido_id=str(operacion.pedido.id),
+    )
     refusal = ServicioNoDisponible if answer.status in (429, 503) else RespuestaInvalida
     return refusal(answer.servicio)
 
