@@ -12,7 +12,7 @@ from comanda.common.testing import FakeClock
 from comanda.pedidos.domain import Ficha
 from comanda.pedidos.fichas import ProductosHttp
 
-CAFE, TE = UUID(int=1), UUID(int=2)
+CAFE, TE, MATE = UUID(int=1), UUID(int=2), UUID(int=3)
 FICHA = {"id": str(CAFE), "sku": "CAF-1", "nombre": "Café", "precio": "2.50", "moneda": "EUR", "activo": True}
 
 
@@ -135,6 +135,64 @@ class TestReuso:
         assert TE not in await productos.fichas([CAFE, TE])
         vecino.responde(200, {"elementos": [ficha(CAFE), ficha(TE)]})
         assert await self.precio(productos, TE) == 250
+
+    async def test_lo_que_no_esta_a_la_venta_se_pregunta_siempre(
+        self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
+    ) -> None:
+        vecino.responde(200, {"elementos": [ficha(CAFE), ficha(TE) | {"activo": False}]})
+        assert not (await productos.fichas([CAFE, TE]))[TE].activo
+        vecino.responde(200, {"elementos": [ficha(CAFE), ficha(TE)]})
+        assert (await productos.fichas([TE]))[TE].activo
+        assert (await productos.fichas([CAFE, TE]))[TE].activo
+        assert len(vecino.requests) == 2
+
+    async def test_lo_que_ya_no_esta_a_la_venta_se_olvida(
+        self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
+    ) -> None:
+        await productos.fichas([CAFE])
+        vecino.responde(200, {"elementos": [ficha(CAFE) | {"activo": False}, ficha(TE)]})
+        await productos.fichas([CAFE, TE])
+        assert not (await productos.fichas([CAFE]))[CAFE].activo
+
+    async def test_pregunta_por_la_pagina_entera(
+        self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
+    ) -> None:
+        vecino.responde(200, {"elementos": [ficha(TE), ficha(CAFE)]}, ETag='"dos"')
+        await productos.fichas([CAFE, TE])
+        clock.advance(5)
+        vecino.responde(304, content=b"")
+        assert await self.precio(productos, TE) == 250
+        assert vecino.requests[1].url.params["ids"] == f"{CAFE},{TE}"
+        assert vecino.requests[1].headers["if-none-match"] == '"dos"'
+        clock.advance(4.9)
+        assert set(await productos.fichas([CAFE, TE])) == {CAFE, TE}
+        assert len(vecino.requests) == 2
+
+    @pytest.mark.parametrize("sin_te", [[], [ficha(TE) | {"activo": False}]])
+    async def test_no_por_una_de_la_que_no_se_guarda_todo(
+        self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp, sin_te: list[Any]
+    ) -> None:
+        vecino.responde(200, {"elementos": [ficha(CAFE), *sin_te]}, ETag='"dos"')
+        await productos.fichas([CAFE, TE])
+        clock.advance(5)
+        assert await self.precio(productos) == 250
+        assert vecino.requests[1].url.params["ids"] == str(CAFE)
+        assert "if-none-match" not in vecino.requests[1].headers
+
+    async def test_ni_por_una_de_la_que_otra_ha_tomado_algo(
+        self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
+    ) -> None:
+        vecino.responde(200, {"elementos": [ficha(CAFE), ficha(TE)]}, ETag='"dos"')
+        await productos.fichas([CAFE, TE])
+        vecino.responde(200, {"elementos": [ficha(CAFE), ficha(MATE)]}, ETag='"otra"')
+        await productos.fichas([CAFE, MATE])
+        assert await self.precio(productos, TE) == 250
+        assert len(vecino.requests) == 2
+        clock.advance(5)
+        vecino.responde(200, {"elementos": [ficha(TE, "9.99")]})
+        assert await self.precio(productos, TE) == 999
+        assert vecino.requests[2].url.params["ids"] == str(TE)
+        assert "if-none-match" not in vecino.requests[2].headers
 
     async def test_sigue_mientras_productos_falta(
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp

@@ -21,15 +21,21 @@ MOST_KEPT = 10_000
 Fichas = Mapping[UUID, Ficha]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Page:
     """An answer of productos, which it can be asked about by its entity tag (RFC 9110 §13.1.2)."""
 
-    ids: tuple[UUID, ...]
-    fichas: Fichas
-    etag: str | None
+    whole: Fichas
+    """What was asked for, while all of it is kept from this answer; else nothing: no more is held than is kept."""
+    etag: str
     until: float
     """On the monotonic clock: how long it may be used without asking."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    ficha: Ficha
+    page: _Page
 
 
 class ProductosHttp:
@@ -45,7 +51,7 @@ class ProductosHttp:
         self._neighbour = neighbour
         self._clock = clock
         self._reuse_seconds = reuse_seconds
-        self._pages: dict[UUID, _Page] = {}
+        self._kept: dict[UUID, _Kept] = {}
         self._calls = SharedCalls(
             "fichas",
             neighbour.circuit,
@@ -58,48 +64,54 @@ class ProductosHttp:
 
     async def fichas(self, ids: Sequence[UUID]) -> Fichas:
         """Those of the products that exist. Raises `ServicioNoDisponible`, `RespuestaInvalida`."""
-        return self._kept(ids) or await self._calls.submit(ids)
+        return self._reusable(ids) or await self._calls.submit(ids)
 
-    def _kept(self, ids: Sequence[UUID]) -> Fichas | None:
+    def _reusable(self, ids: Sequence[UUID]) -> Fichas | None:
         """If all of them may be used without asking."""
         now = self._clock.monotonic()
-        pages = [self._pages.get(producto_id) for producto_id in ids]
-        if not all(page is not None and now < page.until for page in pages):
-            return None
-        return {i: page.fichas[i] for i, page in zip(ids, pages, strict=True) if page is not None}
+        kept = [one for one in map(self._kept.get, ids) if one is not None and now < one.page.until]
+        return {one.ficha.producto_id: one.ficha for one in kept} if len(kept) == len(ids) else None
 
     async def _ask_together(self, questions: Sequence[Sequence[UUID]]) -> Sequence[Fichas]:
         ids = dict.fromkeys(producto_id for question in questions for producto_id in question)
         return [await self._ask(ids, len(questions))] * len(questions)
 
     async def _ask(self, ids: Collection[UUID], weight: int = 1) -> Fichas:
-        """One question, whether something has changed if these were all kept from one answer."""
+        """One question: whether something has changed, if these were all kept from one answer."""
         page = self._page_of(ids)
-        asked = tuple(ids) if page is None else page.ids
-        known = {} if page is None or page.etag is None else {"If-None-Match": page.etag}
+        known = page.whole if page else {}
+        asked = tuple(known or ids)
+        headers = {"If-None-Match": page.etag} if page else {}
         until = self._clock.monotonic() + self._reuse_seconds  # from when it was asked, however late it answers
         params = {"ids": ",".join(map(str, asked))}
         answer = await self._neighbour.request(
-            "GET", "/productos", params=params, headers=known, expected=(200, 304) if known else (200,), weight=weight
+            "GET", "/productos", params=params, headers=headers, expected=(200, 304) if page else (200,), weight=weight
         )
-        if page is not None and answer.status == 304:
+        if page and answer.status == 304:
             page.until = until
-            return page.fichas
+            return known
         items = parsed(answer, lambda body: [_ficha(item) for item in body["elementos"]])
         fichas = {ficha.producto_id: ficha for ficha in items}
         if self._reuse_seconds:
-            self._keep(_Page(asked, fichas, answer.headers.get("etag"), until))
+            self._keep(asked, fichas, answer.headers.get("etag", ""), until)
         return fichas
 
     def _page_of(self, ids: Collection[UUID]) -> _Page | None:
-        pages = {id(page): page for page in map(self._pages.get, ids)}
-        return next(iter(pages.values())) if len(pages) == 1 else None
+        """The answer that they are all kept from, if it can be asked about."""
+        pages = {kept.page if kept else None for kept in map(self._kept.get, ids)}
+        page = pages.pop() if len(pages) == 1 else None
+        return page if page and page.whole else None
 
-    def _keep(self, page: _Page) -> None:
-        """Only what exists: a product that is made now may be ordered now."""
-        if len(self._pages) + len(page.fichas) > MOST_KEPT:
-            self._pages.clear()
-        self._pages.update(dict.fromkeys(page.fichas, page))
+    def _keep(self, asked: Collection[UUID], fichas: Fichas, etag: str, until: float) -> None:
+        """Only what is for sale: a product that is made or offered again now may be ordered now."""
+        sold = {i: fichas[i] for i in asked if i in fichas and fichas[i].activo}
+        page = _Page(sold if etag and len(sold) == len(asked) else {}, etag, until)
+        for producto_id in asked:
+            if before := self._kept.pop(producto_id, None):
+                before.page.whole = {}
+        if len(self._kept) + len(sold) > MOST_KEPT:
+            self._kept.clear()
+        self._kept.update({producto_id: _Kept(ficha, page) for producto_id, ficha in sold.items()})
 
 
 def _ficha(item: Mapping[str, Any]) -> Ficha:
