@@ -142,12 +142,16 @@ class FakeInventario:
 
 
 class FakeProductos:
-    """Knows the products that a test has put into `catalogo`."""
+    """Knows the products that a test has put into `catalogo`; those in `guardadas` may be used without asking."""
 
     def __init__(self) -> None:
         self.catalogo: dict[UUID, Ficha] = {}
+        self.guardadas: dict[UUID, Ficha] = {}
         self.preguntas = 0
         self.fallo: Exception | None = None
+
+    def kept(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha] | None:
+        return self.guardadas if all(producto_id in self.guardadas for producto_id in ids) else None
 
     async def fichas(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha]:
         self.preguntas += 1

@@ -1,6 +1,7 @@
 """What productos says of products, and for how long it may be used again."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -73,22 +74,32 @@ class TestReuso:
         vecino.responde(200, {"elementos": [ficha(CAFE)]}, ETag='"uno"')
         return ProductosHttp(vecino.neighbour, clock, reuse_seconds=5)
 
+    async def fichas(self, productos: ProductosHttp, ids: list[UUID]) -> Mapping[UUID, Ficha]:
+        return productos.kept(ids) or await productos.fichas(ids)
+
     async def precio(self, productos: ProductosHttp, producto_id: UUID = CAFE) -> int:
-        return (await productos.fichas([producto_id]))[producto_id].precio_centimos
+        return (await self.fichas(productos, [producto_id]))[producto_id].precio_centimos
 
     async def test_sin_preguntar_mientras_dura(
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
     ) -> None:
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         vecino.responde(200, {"elementos": [ficha(CAFE, "9.99")]})
         clock.advance(4.9)
         assert await self.precio(productos) == 250
         assert len(vecino.requests) == 1
 
+    async def test_o_preguntando_si_se_quiere(self, vecino: Vecino, productos: ProductosHttp) -> None:
+        await productos.fichas([CAFE])
+        vecino.responde(200, {"elementos": [ficha(CAFE, "9.99")]})
+        assert (await productos.fichas([CAFE]))[CAFE].precio_centimos == 999
+        assert await self.precio(productos) == 999
+        assert vecino.requests[1].headers["if-none-match"] == '"uno"'
+
     async def test_apagado_si_no_se_pide(self, vecino: Vecino, clock: FakeClock) -> None:
         productos = ProductosHttp(vecino.neighbour, clock)
         vecino.responde(200, {"elementos": [ficha(CAFE)]}, ETag='"uno"')
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         vecino.responde(200, {"elementos": [ficha(CAFE, "9.99")]})
         assert await self.precio(productos) == 999
         assert "if-none-match" not in vecino.requests[1].headers
@@ -96,7 +107,7 @@ class TestReuso:
     async def test_despues_pregunta_si_ha_cambiado(
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
     ) -> None:
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         clock.advance(5)
         vecino.responde(304, content=b"")
         assert await self.precio(productos) == 250
@@ -106,12 +117,12 @@ class TestReuso:
         assert len(vecino.requests) == 2
 
     async def test_lo_que_ha_cambiado(self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp) -> None:
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         clock.advance(5)
         vecino.responde(200, {"elementos": [ficha(CAFE, "9.99")]}, ETag='"dos"')
         assert await self.precio(productos) == 999
         clock.advance(5)
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         assert vecino.requests[2].headers["if-none-match"] == '"dos"'
 
     async def test_cuenta_desde_que_se_pregunto(
@@ -124,15 +135,15 @@ class TestReuso:
             return await answer(*arguments, **options)
 
         vecino.neighbour.request = slow  # type: ignore[method-assign]
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         clock.advance(2)
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         assert len(vecino.requests) == 2
 
     async def test_lo_que_no_existe_se_pregunta_siempre(
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
     ) -> None:
-        assert TE not in await productos.fichas([CAFE, TE])
+        assert TE not in await self.fichas(productos, [CAFE, TE])
         vecino.responde(200, {"elementos": [ficha(CAFE), ficha(TE)]})
         assert await self.precio(productos, TE) == 250
 
@@ -140,32 +151,32 @@ class TestReuso:
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
     ) -> None:
         vecino.responde(200, {"elementos": [ficha(CAFE), ficha(TE) | {"activo": False}]})
-        assert not (await productos.fichas([CAFE, TE]))[TE].activo
+        assert not (await self.fichas(productos, [CAFE, TE]))[TE].activo
         vecino.responde(200, {"elementos": [ficha(CAFE), ficha(TE)]})
-        assert (await productos.fichas([TE]))[TE].activo
-        assert (await productos.fichas([CAFE, TE]))[TE].activo
+        assert (await self.fichas(productos, [TE]))[TE].activo
+        assert (await self.fichas(productos, [CAFE, TE]))[TE].activo
         assert len(vecino.requests) == 2
 
     async def test_lo_que_ya_no_esta_a_la_venta_se_olvida(
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
     ) -> None:
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         vecino.responde(200, {"elementos": [ficha(CAFE) | {"activo": False}, ficha(TE)]})
-        await productos.fichas([CAFE, TE])
-        assert not (await productos.fichas([CAFE]))[CAFE].activo
+        await self.fichas(productos, [CAFE, TE])
+        assert not (await self.fichas(productos, [CAFE]))[CAFE].activo
 
     async def test_pregunta_por_la_pagina_entera(
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
     ) -> None:
         vecino.responde(200, {"elementos": [ficha(TE), ficha(CAFE)]}, ETag='"dos"')
-        await productos.fichas([CAFE, TE])
+        await self.fichas(productos, [CAFE, TE])
         clock.advance(5)
         vecino.responde(304, content=b"")
         assert await self.precio(productos, TE) == 250
         assert vecino.requests[1].url.params["ids"] == f"{CAFE},{TE}"
         assert vecino.requests[1].headers["if-none-match"] == '"dos"'
         clock.advance(4.9)
-        assert set(await productos.fichas([CAFE, TE])) == {CAFE, TE}
+        assert set(await self.fichas(productos, [CAFE, TE])) == {CAFE, TE}
         assert len(vecino.requests) == 2
 
     @pytest.mark.parametrize("sin_te", [[], [ficha(TE) | {"activo": False}]])
@@ -173,7 +184,7 @@ class TestReuso:
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp, sin_te: list[Any]
     ) -> None:
         vecino.responde(200, {"elementos": [ficha(CAFE), *sin_te]}, ETag='"dos"')
-        await productos.fichas([CAFE, TE])
+        await self.fichas(productos, [CAFE, TE])
         clock.advance(5)
         assert await self.precio(productos) == 250
         assert vecino.requests[1].url.params["ids"] == str(CAFE)
@@ -183,9 +194,9 @@ class TestReuso:
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
     ) -> None:
         vecino.responde(200, {"elementos": [ficha(CAFE), ficha(TE)]}, ETag='"dos"')
-        await productos.fichas([CAFE, TE])
+        await self.fichas(productos, [CAFE, TE])
         vecino.responde(200, {"elementos": [ficha(CAFE), ficha(MATE)]}, ETag='"otra"')
-        await productos.fichas([CAFE, MATE])
+        await self.fichas(productos, [CAFE, MATE])
         assert await self.precio(productos, TE) == 250
         assert len(vecino.requests) == 2
         clock.advance(5)
@@ -197,20 +208,20 @@ class TestReuso:
     async def test_sigue_mientras_productos_falta(
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp
     ) -> None:
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         vecino.responde(503, {})
         clock.advance(4.9)
         assert await self.precio(productos) == 250
         clock.advance(0.1)
         with pytest.raises(ServicioNoDisponible):
-            await productos.fichas([CAFE])
+            await self.fichas(productos, [CAFE])
 
     async def test_no_guarda_sin_fin(
         self, vecino: Vecino, clock: FakeClock, productos: ProductosHttp, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("comanda.pedidos.fichas.MOST_KEPT", 1)
-        await productos.fichas([CAFE])
+        await self.fichas(productos, [CAFE])
         vecino.responde(200, {"elementos": [ficha(TE)]})
-        await productos.fichas([TE])
+        await self.fichas(productos, [TE])
         vecino.responde(200, {"elementos": [ficha(CAFE, "9.99")]})
         assert await self.precio(productos) == 999

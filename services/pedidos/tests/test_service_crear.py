@@ -57,11 +57,32 @@ class TestCrear:
         with pytest.raises(TotalDistinto) as refusal:
             await mundo.crear((mundo.producto(250), 2), total_esperado=esperado, key=mundo.clave())
         assert refusal.value.extras == {"total": "5.00"}
+        assert mundo.productos.preguntas == 1
         assert await mundo.todos() == []
         assert (await mundo.crear(key=mundo.clave(cuerpo="otro")))[0].status == 201
 
     async def test_total_esperado(self, mundo: Any) -> None:
         assert (await mundo.crear((mundo.producto(250), 2), total_esperado=500))[0].status == 201
+
+    @pytest.mark.parametrize("esperado", [None, 500])
+    async def test_con_fichas_guardadas_no_pregunta(self, mundo: Any, esperado: int | None) -> None:
+        cafe = mundo.producto(250)
+        mundo.productos.guardadas = {cafe: mundo.productos.catalogo.pop(cafe)}
+        assert (await mundo.crear((cafe, 2), total_esperado=esperado))[0].status == 201
+        assert mundo.productos.preguntas == 0
+
+    async def test_un_precio_guardado_no_rechaza_el_total(self, mundo: Any) -> None:
+        cafe = mundo.producto(300)
+        mundo.productos.guardadas = {cafe: replace(mundo.productos.catalogo[cafe], precio_centimos=250)}
+        assert documento(await mundo.crear((cafe, 2), total_esperado=600))["total"] == "6.00"
+        with pytest.raises(TotalDistinto) as refusal:
+            await mundo.crear((cafe, 2), total_esperado=700)
+        assert refusal.value.extras == {"total": "6.00"}
+        assert mundo.productos.preguntas == 2
+        mundo.productos.fallo = ServicioNoDisponible("productos")
+        with pytest.raises(ServicioNoDisponible):
+            await mundo.crear((cafe, 2), total_esperado=600)
+        assert len(await mundo.todos()) == 1
 
     async def test_existencias_insuficientes_queda_cancelado(self, mundo: Any) -> None:
         mundo.inventario.agotado = True

@@ -252,6 +252,9 @@ class Inventario(Protocol):
 class Productos(Protocol):
     """The neighbour that knows names and prices."""
 
+    def kept(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha] | None:
+        """All of them, if each was for sale lately enough to be sold without asking."""
+
     async def fichas(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha]: ...
 
 

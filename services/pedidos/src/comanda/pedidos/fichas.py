@@ -63,11 +63,11 @@ class ProductosHttp:
         )
 
     async def fichas(self, ids: Sequence[UUID]) -> Fichas:
-        """Those of the products that exist. Raises `ServicioNoDisponible`, `RespuestaInvalida`."""
-        return self._reusable(ids) or await self._calls.submit(ids)
+        """Those of the products that exist, asked for now. Raises `ServicioNoDisponible`, `RespuestaInvalida`."""
+        return await self._calls.submit(ids)
 
-    def _reusable(self, ids: Sequence[UUID]) -> Fichas | None:
-        """If all of them may be used without asking."""
+    def kept(self, ids: Sequence[UUID]) -> Fichas | None:
+        """All of them, if they may be used without asking."""
         now = self._clock.monotonic()
         kept = [one for one in map(self._kept.get, ids) if one is not None and now < one.page.until]
         return {one.ficha.producto_id: one.ficha for one in kept} if len(kept) == len(ids) else None

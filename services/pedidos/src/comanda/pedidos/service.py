@@ -1,7 +1,7 @@
 """Use cases of pedidos."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,6 +28,7 @@ from comanda.pedidos.domain import (
     RESERVA_CERRADA,
     Estado,
     Fase,
+    Ficha,
     LineaPedida,
     Pedido,
     PedidoCancelado,
@@ -183,7 +184,7 @@ class Pedidos:
 
     async def _solicitar(self, cliente_id: str, pedidas: Sequence[LineaPedida], total_esperado: int | None) -> Pedido:
         """A new order as productos describes it, not recorded yet."""
-        fichas = await self._productos.fichas([pedida.producto_id for pedida in pedidas])
+        fichas = await self._fichas(pedidas, total_esperado)
         lineas = preparar_lineas(pedidas, fichas)
         moneda = fichas[pedidas[0].producto_id].moneda
         pedido_id = self._clock.new_id()
@@ -192,6 +193,14 @@ class Pedidos:
         if total_esperado is not None and total_esperado != pedido.total_centimos:
             raise TotalDistinto(total=to_text(pedido.total_centimos))
         return pedido
+
+    async def _fichas(self, pedidas: Sequence[LineaPedida], total_esperado: int | None) -> Mapping[UUID, Ficha]:
+        """What is kept of productos may place an order, but refuse none: before that it is asked."""
+        ids = [pedida.producto_id for pedida in pedidas]
+        kept = self._productos.kept(ids)
+        if kept and total_esperado in (None, sum(kept[p.producto_id].precio_centimos * p.cantidad for p in pedidas)):
+            return kept
+        return await self._productos.fichas(ids)
 
     async def _reserve(self, pedido: Pedido, key: Key | None, until: datetime, render: Render) -> tuple[Answer, bool]:
         """The first step of the saga. Its answer is bound to the key in the transaction of the verdict."""
