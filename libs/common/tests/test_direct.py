@@ -1,12 +1,12 @@
 """The short way: for the plain case the same as the framework, and for all else the framework."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import httpx2
 import pytest
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from comanda.common.database import DatabaseUnavailable
@@ -30,6 +30,21 @@ class CosaDocumento(BaseModel):
     cantidad: int
     quien: str
     nota: str | None
+
+
+class CosasDocumento(BaseModel):
+    limite: int
+    activa: bool | None
+    orden: str
+    nota: tuple[str, ...]
+
+
+async def _nota(
+    quien: Annotated[str, Query(max_length=5)] = "-", x_nota: Annotated[str | None, Header()] = None
+) -> tuple[str, ...]:
+    if quien == "nadie":
+        raise NoEncontrado
+    return (quien, x_nota or "")
 
 
 async def _path(request: Request) -> str:
@@ -58,9 +73,15 @@ def _routes(routes: APIRouter) -> None:
         cosa = CosaDocumento(id=cosa_id, cantidad=datos.cantidad, quien=caller.subject, nota=nota)
         return document(cosa, {"ETag": '"1"'})
 
-    @routes.get("/cosas")
-    async def listar(limite: Annotated[int, Query(ge=1)] = 50) -> int:
-        return limite
+    @routes.get("/cosas", response_model=CosasDocumento)
+    @direct
+    async def listar(
+        limite: Annotated[int, Query(ge=1, le=9)] = 5,
+        activa: bool | None = None,
+        orden: Literal["a", "b"] = "a",
+        nota: Annotated[tuple[str, ...], Depends(_nota)] = (),
+    ) -> Response:
+        return document(CosasDocumento(limite=limite, activa=activa, orden=orden, nota=nota), {})
 
 
 @pytest.fixture
@@ -101,6 +122,48 @@ class TestPlain:
         assert operation["security"]
 
 
+QUERIES: Any = [
+    ("", {"limite": 5, "activa": None, "orden": "a", "nota": ["-", ""]}),
+    ("limite=9&activa=true&orden=b&quien=ana", {"limite": 9, "activa": True, "orden": "b", "nota": ["ana", ""]}),
+    ("activa=0&otra=1&quien=%C3%B1%20+", {"limite": 5, "activa": False, "orden": "a", "nota": ["ñ  ", ""]}),
+    ("limite=10", {"limite"}),
+    ("limite=x&orden=c&activa=quizas&quien=demasiado", {"limite", "orden", "activa", "quien"}),
+    ("limite=", {"limite"}),
+    ("limite=1&limite=2", {"limite": 2, "activa": None, "orden": "a", "nota": ["-", ""]}),
+    ("quien=nadie", None),
+]
+
+
+class TestQuery:
+    @pytest.mark.parametrize(("query", "expected"), QUERIES)
+    @pytest.mark.parametrize("way", ["short", "framework"])
+    async def test_is_answered_alike(
+        self, client: httpx2.AsyncClient, monkeypatch: Any, way: str, query: str, expected: Any
+    ) -> None:
+        if way == "framework":
+            monkeypatch.setattr(DirectRoutes, "answer", _for_the_framework)
+        response = await client.get(f"/cosas?{query}")
+        if expected is None:
+            assert problem(response) == "no-encontrado"
+        elif isinstance(expected, set):
+            assert (response.status_code, fields(response)) == (422, expected)
+        else:
+            assert response.json() == expected
+
+    async def test_does_not_take_the_framework(self, client: httpx2.AsyncClient, monkeypatch: Any) -> None:
+        async def no(*_: Any) -> None:
+            raise AssertionError("the framework was asked")
+
+        monkeypatch.setattr("fastapi.routing.APIRoute.handle", no)
+        headers = {"X-Nota": "eh"}
+        answer = (await client.get("/cosas?limite=9&activa=true&quien=ana", headers=headers)).json()
+        assert answer == {"limite": 9, "activa": True, "orden": "a", "nota": ["ana", "eh"]}
+
+
+async def _for_the_framework(*_: Any) -> None:
+    """Nothing goes the short way."""
+
+
 class TestUnusual:
     @pytest.mark.parametrize(
         ("options", "status", "slug"),
@@ -138,9 +201,8 @@ class TestUnusual:
         response = await put(client, headers=issuer.headers("otra:cosa"), json={"cantidad": "5"})
         assert (response.status_code, problem(response)) == (403, "no-autorizado")
 
-    async def test_a_query_is_for_the_framework(self, client: httpx2.AsyncClient) -> None:
+    async def test_a_query_that_nobody_knows(self, client: httpx2.AsyncClient) -> None:
         assert (await put(client, params={"x": "1"})).status_code == 200
-        assert (await client.get("/cosas", params={"limite": 3})).json() == 3
 
     async def test_a_header_given_twice(self, client: httpx2.AsyncClient, issuer: Issuer) -> None:
         headers = [*issuer.headers("cosas:escribir").items(), ("X-Nota", "a"), ("X-Nota", "b")]
@@ -153,27 +215,42 @@ class TestUnusual:
 class TestRefused:
     """What the short way cannot resolve is found when the service starts."""
 
-    def test_a_query_parameter(self) -> None:
+    @staticmethod
+    def refused(endpoint: Callable[..., Awaitable[Response]], what: str) -> None:
         routes = router()
-
-        @routes.get("/x")
-        @direct
-        async def leer(limite: int = 5) -> Response:
-            return Response()
-
-        with pytest.raises(TypeError, match="limite"):
+        routes.post("/x", status_code=200)(direct(endpoint))
+        with pytest.raises(TypeError, match=what):
             DirectRoutes([routes])
 
-    def test_a_dependency_that_needs_more(self) -> None:
-        async def needs(request: Request, x: Annotated[str, Header()]) -> str:
-            return x
+    def test_a_cookie(self) -> None:
+        async def leer(sesion: Annotated[str, Cookie()]) -> Response:
+            return Response(sesion)
 
-        routes = router()
+        self.refused(leer, "sesion")
 
-        @routes.get("/x")
-        @direct
+    def test_a_list(self) -> None:
+        async def leer(valores: Annotated[list[str], Query()]) -> Response:
+            return Response(valores[0])
+
+        self.refused(leer, "valores")
+
+    def test_a_body_that_may_be_missing(self) -> None:
+        async def leer(datos: Cosa | None = None) -> Response:
+            return Response(str(datos))
+
+        self.refused(leer, "Cosa")
+
+    def test_a_dependency_that_does_not_await(self) -> None:
+        def needs(request: Request) -> str:
+            return str(request)
+
         async def leer(value: Annotated[str, Depends(needs)]) -> Response:
             return Response(value)
 
-        with pytest.raises(TypeError, match="needs"):
-            DirectRoutes([routes])
+        self.refused(leer, "needs")
+
+    def test_the_answer_to_be_filled(self) -> None:
+        async def leer(response: Response) -> Response:
+            return response
+
+        self.refused(leer, "response")

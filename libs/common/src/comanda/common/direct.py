@@ -1,15 +1,17 @@
 """The short way to an endpoint, for the few routes that are called most.
 
 The framework describes such a route as any other, and goes on answering whatever is unusual. The short way knows the
-plain case alone: the path of the route, no query, values that are valid. It resolves what the endpoint asks for from a
-plan made once; whatever it cannot resolve is left to the framework, so there is one place where errors are worded.
+plain case alone: the path of the route, values that are valid, each given once. It resolves what the endpoint asks for
+by a plan made once, from what the framework found in its signature; whatever it cannot resolve is left to the
+framework, so there is one place where errors are worded.
 """
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
-from fastapi import APIRouter, params
+from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
@@ -28,8 +30,8 @@ _MARK = "__comanda_direct__"
 def direct(endpoint: Endpoint) -> Endpoint:
     """Marks an endpoint that is served by the short way; stands below the decorator of its route.
 
-    It returns a `Response`, and asks only for parts of the path, one JSON body, headers that are text, the `Request`,
-    `allow(…)` and dependencies that need nothing but the `Request`.
+    It returns a `Response`, and asks only for parts of path, query and headers, one JSON body, the `Request`,
+    `allow(…)` and dependencies that await and need nothing else.
     """
     setattr(endpoint, _MARK, True)
     return endpoint
@@ -57,7 +59,7 @@ class DirectRoutes:
         for plan in self._plans.get((scope["method"], len(segments)), ()):
             path_params = plan.match(segments)
             if path_params is not None:
-                return None if scope["query_string"] else await plan.answer(scope, receive, body, path_params)
+                return await plan.answer(scope, receive, body, path_params)
         return None
 
 
@@ -73,8 +75,11 @@ class _Plan:
         self._route = route
         self._guards: dict[str, Allow] = {}
         self._resolve: dict[str, Resolve] = {}
-        for parameter in inspect.signature(route.endpoint, eval_str=True).parameters.values():
-            self._add(parameter, [segment[1:-1] for segment in self.segments if segment.startswith("{")])
+        for name, needed in _needs(route.dependant).items():
+            if isinstance(needed, Allow):
+                self._guards[name] = needed
+            else:
+                self._resolve[name] = needed
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """The parts of the path by name, if it is this route's."""
@@ -101,48 +106,74 @@ class _Plan:
         response: Response = await self._route.endpoint(**arguments)
         return response
 
-    def _add(self, parameter: inspect.Parameter, in_path: list[str]) -> None:
-        name, annotation = parameter.name, parameter.annotation
-        markers = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-        depends = next((marker for marker in markers if isinstance(marker, params.Depends)), None)
-        header = next((marker for marker in markers if isinstance(marker, params.Header)), None)
-        if depends is not None and isinstance(depends.dependency, Allow):
-            self._guards[name] = depends.dependency
-        elif depends is not None and depends.dependency is not None:
-            self._resolve[name] = _needing_the_request(depends.dependency)
-        elif header is not None:
-            self._resolve[name] = _header(header.alias or name.replace("_", "-"), TypeAdapter(annotation))
-        elif annotation is Request:
-            self._resolve[name] = _itself
-        elif name in in_path:
-            self._resolve[name] = _part_of_path(name, TypeAdapter(annotation))
-        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            self._resolve[name] = _body(annotation)
-        else:
-            raise TypeError(f"{self._route.path}: {name} cannot be resolved on the short way")
+
+def _needs(dependant: Dependant) -> dict[str, Resolve]:
+    """How each argument of an endpoint, or of what it depends on, comes about."""
+    needs: dict[str, Resolve] = {}
+    for field in dependant.path_params:
+        needs[field.name] = _part_of_path(field.name, _adapter(field))
+    for field in dependant.query_params:
+        needs[field.name] = _one_of(_in_query(field.alias), field)
+    for field in dependant.header_params:
+        needs[field.name] = _one_of(_in_headers(field.alias), field)
+    for field in dependant.body_params:
+        needs[field.name] = _body(field.field_info.annotation)
+    for needed in dependant.dependencies:
+        needs[needed.name or ""] = needed.call if isinstance(needed.call, Allow) else _dependency(needed)
+    if dependant.request_param_name:
+        needs[dependant.request_param_name] = _itself
+    unknown = inspect.signature(dependant.call or _itself).parameters.keys() - needs.keys()
+    if unknown:
+        raise TypeError(f"{dependant.call}: the short way cannot resolve {', '.join(unknown)}")
+    return needs
+
+
+def _adapter(field: Any) -> TypeAdapter[Any]:
+    """What checks and converts its value, by the annotation and the constraints beside it."""
+    annotation, constraints = field.field_info.annotation, field.field_info.metadata
+    return TypeAdapter(Annotated[annotation, *constraints] if constraints else annotation)
 
 
 async def _itself(request: Request) -> Request:
     return request
 
 
-def _needing_the_request(dependency: Callable[..., Any]) -> Resolve:
-    needed = inspect.signature(dependency, eval_str=True).parameters.values()
-    if [parameter.annotation for parameter in needed] != [Request] or not inspect.iscoroutinefunction(dependency):
-        raise TypeError(f"{dependency.__qualname__} needs more than the request, or does not await")
-    return dependency
-
-
-def _header(alias: str, adapter: TypeAdapter[Any]) -> Resolve:
-    name = alias.lower().encode()
+def _dependency(needed: Dependant) -> Resolve:
+    call: Any = needed.call
+    if not inspect.iscoroutinefunction(call):
+        raise TypeError(f"{call}: the short way only knows dependencies that await")
+    needs = _needs(needed)
 
     async def resolve(request: Request) -> Any:
-        values = [value for key, value in request.scope["headers"] if key == name]
-        if len(values) > 1:
-            raise _Unusual
-        return adapter.validate_python(values[0].decode("latin-1") if values else None)
+        return await call(**{name: await need(request) for name, need in needs.items()})
 
     return resolve
+
+
+def _one_of(values_in: Callable[[Request], list[str]], field: Any) -> Resolve:
+    """A value that is given once, or its default."""
+    if get_origin(field.field_info.annotation) in (list, set, tuple, frozenset):
+        raise TypeError(f"{field.name}: the short way knows no lists")
+    adapter, default = _adapter(field), field.get_default()
+
+    async def resolve(request: Request) -> Any:
+        values = values_in(request)
+        if not values and not field.field_info.is_required():
+            return default
+        if len(values) != 1:
+            raise _Unusual
+        return adapter.validate_python(values[0])
+
+    return resolve
+
+
+def _in_query(alias: str) -> Callable[[Request], list[str]]:
+    return lambda request: request.query_params.getlist(alias) if request.scope["query_string"] else []
+
+
+def _in_headers(alias: str) -> Callable[[Request], list[str]]:
+    name = alias.lower().encode()
+    return lambda request: [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
 
 
 def _part_of_path(name: str, adapter: TypeAdapter[Any]) -> Resolve:
@@ -152,7 +183,9 @@ def _part_of_path(name: str, adapter: TypeAdapter[Any]) -> Resolve:
     return resolve
 
 
-def _body(model: type[BaseModel]) -> Resolve:
+def _body(model: Any) -> Resolve:
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise TypeError(f"{model}: the short way only knows a body that is one document")
     validator = model.__pydantic_validator__
 
     async def resolve(request: Request) -> Any:

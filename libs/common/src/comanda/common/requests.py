@@ -181,9 +181,9 @@ def to_json(model: BaseModel) -> bytes:
     return model.__pydantic_serializer__.to_json(model)
 
 
-def document(model: BaseModel, headers: Mapping[str, str]) -> Response:
-    """A 200 with that document."""
-    return Response(to_json(model), headers=headers, media_type="application/json")
+def document(model: BaseModel, headers: Mapping[str, str], status: int = 200) -> Response:
+    """An answer with that document."""
+    return Response(to_json(model), status, headers, "application/json")
 
 
 def validation_problem(error: RequestValidationError) -> DatosInvalidos:

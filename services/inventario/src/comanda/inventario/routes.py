@@ -24,7 +24,7 @@ from comanda.common.problems import (
     VersionObsoleta,
     describe,
 )
-from comanda.common.requests import router
+from comanda.common.requests import document, router
 from comanda.common.security import allow
 from comanda.common.tokens import Principal
 from comanda.inventario.domain import (
@@ -165,28 +165,39 @@ async def listar_movimientos(
 @reservas.put(
     "/{pedido_id}",
     status_code=201,
+    response_model=ReservaDocumento,
     responses={
         200: {"model": ReservaDocumento, "description": "The same lines were already held"},
         **describe(ExistenciasInsuficientes, ReservaCerrada),
     },
     summary="Hold stock for an order, all of it or none",
 )
-async def reservar(
-    pedido_id: UUID, datos: LineasPedidas, servicio: Servicio, response: Response, _: Orquestador
-) -> ReservaDocumento:
+@direct
+async def reservar(pedido_id: UUID, datos: LineasPedidas, servicio: Servicio, _: Orquestador) -> Response:
     reserva, nueva = await servicio.reservar(pedido_id, datos.dominio())
-    response.status_code = 201 if nueva else 200
-    return _documento(reserva, response)
+    return _documento(reserva, 201 if nueva else 200)
 
 
-@reservas.post("/{pedido_id}/confirmar", responses=describe(ReservaCerrada), summary="Let the held stock leave")
-async def confirmar(pedido_id: UUID, servicio: Servicio, response: Response, _: Orquestador) -> ReservaDocumento:
-    return _documento(await servicio.confirmar(pedido_id), response)
+@reservas.post(
+    "/{pedido_id}/confirmar",
+    response_model=ReservaDocumento,
+    responses=describe(ReservaCerrada),
+    summary="Let the held stock leave",
+)
+@direct
+async def confirmar(pedido_id: UUID, servicio: Servicio, _: Orquestador) -> Response:
+    return _documento(await servicio.confirmar(pedido_id))
 
 
-@reservas.post("/{pedido_id}/liberar", responses=describe(ReservaConfirmada), summary="Give the held stock back")
-async def liberar(pedido_id: UUID, servicio: Servicio, response: Response, _: Orquestador) -> ReservaDocumento:
-    return _documento(await servicio.liberar(pedido_id), response)
+@reservas.post(
+    "/{pedido_id}/liberar",
+    response_model=ReservaDocumento,
+    responses=describe(ReservaConfirmada),
+    summary="Give the held stock back",
+)
+@direct
+async def liberar(pedido_id: UUID, servicio: Servicio, _: Orquestador) -> Response:
+    return _documento(await servicio.liberar(pedido_id))
 
 
 @reservas.post("/lote", response_model=Resultados, summary="Several of the above in one call, each answered as alone")
@@ -234,13 +245,11 @@ async def listar_reservas(
     responses=describe(NoEncontrado),
     summary="The reservation of an order",
 )
-async def consultar_reserva(
-    pedido_id: UUID, servicio: Servicio, request: Request, response: Response, _: LectorDeReservas
-) -> Any:
+@direct
+async def consultar_reserva(pedido_id: UUID, servicio: Servicio, request: Request, _: LectorDeReservas) -> Response:
     reserva = await servicio.consultar_reserva(pedido_id)
-    return not_modified(request, etag(reserva.version)) or _documento(reserva, response)
+    return not_modified(request, etag(reserva.version)) or _documento(reserva)
 
 
-def _documento(reserva: Reserva, response: Response) -> ReservaDocumento:
-    response.headers["ETag"] = etag(reserva.version)
-    return ReservaDocumento.de(reserva)
+def _documento(reserva: Reserva, status: int = 200) -> Response:
+    return document(ReservaDocumento.de(reserva), {"ETag": etag(reserva.version)}, status)

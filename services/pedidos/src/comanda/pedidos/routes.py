@@ -101,6 +101,7 @@ async def crear(
 
 
 @routes.get("", response_model=Pagina[PedidoDocumento], summary="Orders, the newest first")
+@direct
 async def listar(
     servicio: Servicio,
     page: PageQuery,
@@ -121,7 +122,7 @@ async def listar(
 async def consultar(pedido_id: UUID, servicio: Servicio, request: Request, caller: Lector) -> Response:
     pedido = await servicio.consultar(pedido_id, _only_of(caller, ALL_ORDERS))
     tag = etag(pedido.version)
-    return not_modified(request, tag) or document(PedidoDocumento.de(pedido), {"ETag": tag})
+    return not_modified(request, tag) or _document(pedido)
 
 
 @routes.get("/{pedido_id}/historial", responses=describe(NoEncontrado), summary="What happened to an order")
@@ -132,17 +133,18 @@ async def historial(pedido_id: UUID, servicio: Servicio, caller: Lector) -> list
 
 @routes.post(
     "/{pedido_id}/completar",
+    response_model=PedidoDocumento,
     responses=describe(NoEncontrado, VersionObsoleta, TransicionInvalida, ReservaExpirada, RespuestaInvalida),
     summary="Let the held stock be sold",
 )
-async def completar(
-    pedido_id: UUID, servicio: Servicio, if_match: IfMatch, response: Response, _: Gestor
-) -> PedidoDocumento:
-    return _document(await servicio.completar(pedido_id, if_match), response)
+@direct
+async def completar(pedido_id: UUID, servicio: Servicio, if_match: IfMatch, _: Gestor) -> Response:
+    return _document(await servicio.completar(pedido_id, if_match))
 
 
 @routes.post(
     "/{pedido_id}/cancelar",
+    response_model=PedidoDocumento,
     responses=describe(NoEncontrado, VersionObsoleta, TransicionInvalida, RespuestaInvalida),
     summary="Give the held stock back",
 )
@@ -150,13 +152,12 @@ async def cancelar(
     pedido_id: UUID,
     servicio: Servicio,
     if_match: IfMatch,
-    response: Response,
     caller: Cancelador,
     datos: Cancelacion | None = None,
-) -> PedidoDocumento:
+) -> Response:
     motivo = (datos.motivo if datos else None) or "cancelado"
     pedido = await servicio.cancelar(pedido_id, _only_of(caller, MANAGE), motivo, if_match)
-    return _document(pedido, response)
+    return _document(pedido)
 
 
 def _only_of(caller: Principal, scope_for_all: str) -> str | None:
@@ -164,6 +165,5 @@ def _only_of(caller: Principal, scope_for_all: str) -> str | None:
     return None if caller.has(scope_for_all) else caller.subject
 
 
-def _document(pedido: Pedido, response: Response) -> PedidoDocumento:
-    response.headers["ETag"] = etag(pedido.version)
-    return PedidoDocumento.de(pedido)
+def _document(pedido: Pedido) -> Response:
+    return document(PedidoDocumento.de(pedido), {"ETag": etag(pedido.version)})

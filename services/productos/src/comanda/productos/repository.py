@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.common.bulk import BulkRead
 from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
+from comanda.common.statements import Row
 from comanda.productos.domain import Producto, SkuEnUso, clave_de_orden, plegar, texto_de_busqueda
 from comanda.productos.tables import productos, retirado
 
@@ -38,6 +40,7 @@ class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._read = BulkRead(database, productos, ["id"], Producto.__slots__)
+        self._read_sorted = BulkRead(database, productos, ["id"], [*Producto.__slots__, "nombre_orden"])
 
     async def insertar(self, connection: AsyncConnection, producto: Producto) -> None:
         """Raises `SkuEnUso` when another product has its SKU."""
@@ -68,6 +71,8 @@ class Repository:
         activo: bool | None,
         ids: Sequence[UUID] | None,
     ) -> Page[Producto]:
+        if ids is not None and len(ids) <= page.limit and activo is None and (page.cursor, buscar) == (None, ""):
+            return Page(await self._leer_en_orden(connection, ids, orden), None)
         query = sa.select(*_COLUMNS, productos.c.nombre_orden, productos.c.busqueda)
         if ids is not None:
             query = query.where(productos.c.id.in_(padded(ids)))
@@ -81,6 +86,11 @@ class Repository:
         else:
             rows = await self._buscar(connection, query, texto, page, orden)
         return rows.map(_producto)
+
+    async def _leer_en_orden(self, connection: AsyncConnection, ids: Sequence[UUID], orden: Orden) -> list[Producto]:
+        """What an order asks for, all of it on one page."""
+        found = await self._read_sorted.execute(connection, [{"id": producto_id} for producto_id in dict.fromkeys(ids)])
+        return [_producto(row) for row in sorted(found, key=itemgetter(_SORT_COLUMN[orden], "id"))]
 
     async def _buscar(
         self, connection: AsyncConnection, query: sa.Select[Any], texto: str, page: PageRequest, orden: Orden
@@ -110,7 +120,7 @@ class Repository:
         return (await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one() <= FEW
 
 
-def _producto(row: sa.RowMapping) -> Producto:
+def _producto(row: Row | sa.RowMapping) -> Producto:
     return Producto(*[row[name] for name in Producto.__slots__])
 
 

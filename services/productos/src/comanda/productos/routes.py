@@ -48,6 +48,7 @@ async def crear(
 
 
 @routes.get("", response_model=Pagina[ProductoDocumento], summary="Search the catalogue")
+@direct
 async def listar(
     servicio: Servicio,
     page: PageQuery,
