@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common import idempotency
 from comanda.common.conditional import Precondition
 from comanda.common.idempotency import Answer, Claim, Key, Keys
 from comanda.common.problems import Problem, ServicioNoDisponible
+from comanda.common.statements import Row
 from comanda.pedidos.altas import Alta, Altas
 from comanda.pedidos.clients import InventarioHttp, _closed
 from comanda.pedidos.domain import (
@@ -115,9 +115,12 @@ async def key_claimed_twice_in_a_batch(
     return [claim for claim in claims if claim.key.place in stored]
 
 
-@MUTATIONS.of(Keys, "settle_all", "7")
-async def answer_not_stored(self: Keys, connection: AsyncConnection, answers: Sequence[tuple[Key, Answer]]) -> None:
+@MUTATIONS.of(Repository, "mover", "7")
+async def answer_not_stored(
+    self: Repository, connection: AsyncConnection, transitions: Sequence[Transition]
+) -> list[bool]:
     """A repeated request is answered from the order as it is by then."""
+    return await _mover(self, connection, [replace(transition, settled=None) for transition in transitions])
 
 
 @MUTATIONS.of(Pedidos, "_from_row", "9", "answer")
@@ -211,9 +214,9 @@ async def caps_not_checked(self: Altas, connection: AsyncConnection, pedidos: Se
 
 
 @MUTATIONS.of(idempotency, "_record", "9")
-def key_of_any_body(row: sa.RowMapping | None, key: Key) -> Any:
+def key_of_any_body(row: Row, key: Key) -> Any:
     """A key that comes with another body replays the answer to the first."""
-    return _record(row, key if row is None else replace(key, fingerprint=row["fingerprint"]))
+    return _record(row, replace(key, fingerprint=row["fingerprint"]))
 
 
 MUTATIONS.append(Mutation("keys_swept_too_early", idempotency, "KEPT", timedelta(hours=1), ("7", "forgotten")))

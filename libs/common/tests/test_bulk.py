@@ -1,16 +1,19 @@
 """Many rows by one statement, the same on both databases."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
+from comanda.common.bulk import BulkInsert, BulkRead, BulkTogether, BulkUpdate
 from comanda.common.database import Database, UtcDateTime
+from comanda.common.statements import Statement
 from comanda.common.testing import START, Databases, FakeClock
 
 metadata = sa.MetaData()
@@ -23,6 +26,9 @@ things = sa.Table(
     sa.Column("at", UtcDateTime),
     sa.Column("document", sa.JSON),
     sa.Column("note", sa.Text, default="-"),
+)
+notes = sa.Table(
+    "notes", metadata, sa.Column("id", sa.Uuid, primary_key=True), sa.Column("amount", sa.BigInteger, nullable=False)
 )
 NAMES = ("id", "place", "amount", "at", "document")
 
@@ -113,3 +119,66 @@ class TestRead:
         async with database.read() as connection:
             found = await read.execute(connection, [{"id": UUID(int=number), "place": "a"} for number in wanted])
         assert sorted((one["id"].int, one["place"]) for one in found) == [(n, "a") for n in wanted if n < 5]
+
+
+class TestTogether:
+    """One update and one insert, in columns of the same names."""
+
+    @pytest.fixture
+    def together(self, database: Database) -> BulkTogether:
+        return BulkTogether(
+            database, BulkUpdate(database, things, ["id"], ["amount"]), BulkInsert(database, notes, ["id", "amount"])
+        )
+
+    @staticmethod
+    async def noted(database: Database) -> list[tuple[int, int]]:
+        async with database.read() as connection:
+            return [(found.id.int, found.amount) for found in await connection.execute(sa.select(notes))]
+
+    @pytest.mark.parametrize(("updates", "inserts"), [([1, 3], [1, 2, 3]), ([], [2]), ([2], []), ([], [])])
+    async def test_each_its_own_rows(
+        self, database: Database, together: BulkTogether, updates: list[int], inserts: list[int]
+    ) -> None:
+        await insert(database, row(1), row(2), row(3))
+        async with database.transaction() as connection:
+            changes = [row(number, amount=number * 100) for number in updates]
+            await together.execute(connection, changes, [row(number) for number in inserts])
+        assert [amount for _, _, amount, _, _ in await stored(database)] == [
+            number * 100 if number in updates else number for number in (1, 2, 3)
+        ]
+        assert await self.noted(database) == [(number, number) for number in inserts]
+
+    async def test_all_or_nothing(self, database: Database, together: BulkTogether) -> None:
+        await insert(database, row(1))
+        with pytest.raises(IntegrityError):
+            await self.write(database, together, [row(1, amount=100)], [row(5), row(5)])
+        assert [amount for _, _, amount, _, _ in await stored(database)] == [1]
+        assert await self.noted(database) == []
+
+    @staticmethod
+    async def write(database: Database, together: BulkTogether, *rows: list[dict[str, Any]]) -> None:
+        async with database.transaction() as connection:
+            await together.execute(connection, *rows)
+
+    @pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+    async def test_is_one_statement(
+        self, database: Database, together: BulkTogether, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: list[str] = []
+        execute = Statement.execute
+
+        async def counted(statement: Statement, *arguments: Any) -> Any:
+            sent.append(statement.text)
+            return await execute(statement, *arguments)
+
+        monkeypatch.setattr(Statement, "execute", counted)
+        await self.write(database, together, [row(1), row(2)], [row(1), row(2)])
+        assert len(sent) == 1
+
+
+class TestTooLong:
+    async def test_is_never_cut_off(self, database: Database) -> None:
+        """PostgreSQL refuses it. SQLite, which knows no lengths, keeps all of it."""
+        with suppress(asyncpg.StringDataRightTruncationError):
+            await insert(database, row(1, place="b" * 21))
+        assert [place for _, place, *_ in await stored(database)] in ([], ["b" * 21])

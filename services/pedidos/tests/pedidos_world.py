@@ -176,12 +176,11 @@ class Mundo:
         group_commit: int = 200,
     ) -> None:
         self.database, self.clock, self.inventario, self.productos = database, clock, inventario, productos
-        self.repository = Repository(database)
         self.keys = keys(idempotency_keys, database, clock)
+        self.repository = Repository(database, self.keys)
         self.saga = Saga(
             database,
             self.repository,
-            self.keys,
             inventario,
             clock,
             abandon_seconds=ABANDON_SECONDS,

@@ -25,6 +25,10 @@ LINE = (
 )
 
 
+def _repository(scale: Scale) -> Repository:
+    return Repository(scale.database, Keys(idempotency_keys, scale.database, FakeClock()))
+
+
 def fill(sql: Filling) -> Mapping[str, Mapping[str, str]]:
     """A hundred orders of most clients; one order in 200 is open, among the newest; one in five was cancelled."""
     newest = sql.rows * 95 // 100
@@ -74,9 +78,9 @@ def pages(
         desde = scale.moment(since) if since else None
         options: dict[str, Any] = {"cliente_ids": cliente_ids, "estado": estado, "desde": desde, "hasta": None}
         start = options if before == 1 else options | {"hasta": scale.moment(before)}
-        first = await Repository(scale.database).listar(scale.connection, PageRequest(20), **start)
+        first = await _repository(scale).listar(scale.connection, PageRequest(20), **start)
         next_page = PageRequest(limit, first.next_cursor)
-        return (await Repository(scale.database).listar(scale.connection, next_page, **options)).items
+        return (await _repository(scale).listar(scale.connection, next_page, **options)).items
 
     return ask
 
@@ -143,7 +147,7 @@ class TestListar:
 class TestUno:
     async def test_el_pedido_y_su_historial(self, escalas: Scales) -> None:
         async def ask(scale: Scale) -> Any:
-            repository, one = Repository(scale.database), scale.uuid7(scale.rows // 5)
+            repository, one = _repository(scale), scale.uuid7(scale.rows // 5)
             pedido = await repository.leer(scale.connection, one)
             return pedido, await repository.historial(scale.connection, one)
 
@@ -154,7 +158,7 @@ class TestUno:
 
     async def test_lo_que_se_escribe(self, escalas: Scales) -> None:
         async def ask(scale: Scale) -> Any:
-            repository, one = Repository(scale.database), scale.uuid7(scale.rows - 10)
+            repository, one = _repository(scale), scale.uuid7(scale.rows - 10)
             pedido = await repository.leer(scale.connection, one)
             assert pedido is not None
             intent = Transition(pedido, pedido.completar(START), "completar", START)
@@ -169,7 +173,7 @@ class TestUno:
 class TestArrendar:
     async def test_lo_que_toca_mirar(self, escalas: Scales) -> None:
         async def ask(scale: Scale) -> Any:
-            return await Repository(scale.database).arrendar(scale.connection, START, START + timedelta(minutes=1), 20)
+            return await _repository(scale).arrendar(scale.connection, START, START + timedelta(minutes=1), 20)
 
         asked = await escalas.ask(ask)
         assert len(asked.answer) == 20
@@ -180,7 +184,7 @@ class TestArrendar:
 
         async def ask(scale: Scale) -> Any:
             before = scale.moment(0.5)
-            return await Repository(scale.database).arrendar(scale.connection, before, before, 20)
+            return await _repository(scale).arrendar(scale.connection, before, before, 20)
 
         asked = await escalas.ask(ask)
         assert asked.answer == []
@@ -191,7 +195,7 @@ class TestPendientes:
     @pytest.mark.parametrize("cliente_ids", [[ANA], ["nadie"], [ANA, "cliente-30", "cliente-50", "nadie"]])
     async def test_los_abiertos_de_unos_clientes(self, escalas: Scales, cliente_ids: list[str]) -> None:
         async def ask(scale: Scale) -> Any:
-            return await Repository(scale.database).pendientes(scale.connection, cliente_ids)
+            return await _repository(scale).pendientes(scale.connection, cliente_ids)
 
         asked = await escalas.ask(ask)
         assert asked.answer.keys() == set(cliente_ids)

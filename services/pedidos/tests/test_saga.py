@@ -1,10 +1,10 @@
 """The steps of the saga: what each verdict makes of an order, and who wins when two have one."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common.idempotency import Answer
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
@@ -91,16 +91,11 @@ class TestAdvance:
         fases = await mundo.fases(pedido.id)
         assert len(fases) == len(set(fases)) == results[0][0].version
 
-    async def test_la_respuesta_va_en_la_misma_transaccion(self, mundo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_la_respuesta_va_en_la_misma_transaccion(self, mundo: Any) -> None:
         pedido = await mundo.en_fase(Fase.SOLICITADO)
-
-        async def falla(_connection: AsyncConnection, answers: Any) -> None:
-            assert answers == [(mundo.clave(), ANSWER)]
-            raise RuntimeError
-
-        monkeypatch.setattr(mundo.keys, "settle_all", falla)
-        with pytest.raises(RuntimeError):
-            await mundo.saga.advance(pedido, answer=lambda *_: (mundo.clave(), ANSWER))
+        impossible: Any = {"X": object()}
+        with pytest.raises(TypeError):
+            await mundo.saga.advance(pedido, answer=lambda *_: (mundo.clave(), replace(ANSWER, headers=impossible)))
         assert await mundo.leer(pedido.id) == pedido
         assert await mundo.fases(pedido.id) == ["SOLICITADO"]
 

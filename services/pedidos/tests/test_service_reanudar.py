@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from pedidos_faults import NADA, SIN_VEREDICTO, documento, fault_at, waits_for_a_lock
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common.database import DatabaseUnavailable
-from comanda.common.idempotency import Answer, Key, Keys
 from comanda.common.problems import (
     PeticionEnCurso,
     ServicioNoDisponible,
@@ -213,17 +210,21 @@ class TestPierdeElPedido:
             await task
 
     @pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
-    async def test_un_veredicto_tardio_y_un_reintento_no_se_bloquean(self, mundo: Any, replica: Any) -> None:
+    async def test_un_veredicto_tardio_y_un_reintento_no_se_bloquean(
+        self, mundo: Any, replica: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Both transactions lock the order and its key. In one order, or PostgreSQL would have to kill one of them."""
         dentro, seguir = asyncio.Event(), asyncio.Event()
 
-        class Lenta(Keys):
-            async def settle_all(self, connection: AsyncConnection, answers: Sequence[tuple[Key, Answer]]) -> None:
-                dentro.set()
-                await seguir.wait()
-                await super().settle_all(connection, answers)
+        lenta = replica()
+        mover = lenta.repository._move.execute
 
-        lenta = replica(keys=Lenta)
+        async def mover_despacio(*arguments: Any) -> None:
+            dentro.set()
+            await seguir.wait()
+            await mover(*arguments)
+
+        monkeypatch.setattr(lenta.repository._move, "execute", mover_despacio)
         tardia = asyncio.create_task(lenta.crear(key=mundo.clave()))
         await dentro.wait()
         mundo.clock.advance(28)

@@ -22,22 +22,25 @@ New = Mapping[str, sa.ColumnElement[Any]]
 
 
 class _Bulk:
-    """What the three below have in common: a statement about rows, of which they give the named columns."""
+    """What those below have in common: a statement about rows, of which they give the named columns."""
 
     def __init__(self, database: Database, table: sa.Table, names: Iterable[str]) -> None:
         self._names = tuple(names)
         self._in_arrays = database.dialect == "postgresql"
-        columns = [table.c[name] for name in self._names]
+        self._parameter = {name: f"{table.name}_{name}" for name in self._names}
+        columns = {parameter: table.c[name] for name, parameter in self._parameter.items()}
         self._new: New = _arrays(columns) if self._in_arrays else _parameters(columns)
+
+    def parameters(self, rows: Sequence[Row]) -> list[Row]:
+        """Those for each execution of the statement: one for all rows, or one for each."""
+        if self._in_arrays:
+            return [{parameter: [row[name] for row in rows] for name, parameter in self._parameter.items()}]
+        return [{parameter: row[name] for name, parameter in self._parameter.items()} for row in rows]
 
     async def _execute(
         self, statement: Statement, connection: AsyncConnection, rows: Sequence[Row]
     ) -> list[dict[str, Any]]:
-        if not rows:
-            return []
-        if self._in_arrays:
-            return await statement.execute(connection, {_new(n): [row[n] for row in rows] for n in self._names})
-        return await statement.execute(connection, *({_new(n): row[n] for n in self._names} for row in rows))
+        return await statement.execute(connection, *self.parameters(rows)) if rows else []
 
 
 class BulkInsert(_Bulk):
@@ -54,15 +57,15 @@ class BulkInsert(_Bulk):
     ) -> None:
         super().__init__(database, table, names)
         insert = database.insert(table)
-        written: Any = (
+        self.written: Any = (
             insert.from_select(list(names), sa.select(*self._new.values()))
             if self._in_arrays
             else insert.values(dict(self._new))
         )
         returned = [table.c[name] for name in returning or ()]
         if returning is not None:
-            written = written.on_conflict_do_nothing().returning(*returned)
-        self._statement = Statement(database, written, returned)
+            self.written = self.written.on_conflict_do_nothing().returning(*returned)
+        self._statement = Statement(database, self.written, returned)
 
     async def execute(self, connection: AsyncConnection, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Inserts them in that order; returns what `returning` names.
@@ -85,7 +88,8 @@ class BulkUpdate(_Bulk):
         super().__init__(database, table, (*key, *names))
         found = [table.c[name] == self._new[name] for name in key]
         values = {name: self._new[name] for name in names}
-        self._statement = Statement(database, sa.update(table).where(*found).values(values))
+        self.written: Any = sa.update(table).where(*found).values(values)
+        self._statement = Statement(database, self.written)
 
     async def execute(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         """Changes them; no two may have one key.
@@ -126,10 +130,41 @@ class BulkRead(_Bulk):
         return await self._execute(self._statement, connection, keys)
 
 
-def _arrays(columns: Sequence[sa.Column[Any]]) -> New:
+class BulkTogether:
+    """Several writes, each to a table of its own. One statement on PostgreSQL, where none sees another.
+
+    Source: PostgreSQL's manual, §7.8.4, data-modifying statements in WITH.
+    """
+
+    def __init__(self, database: Database, *writes: BulkInsert | BulkUpdate) -> None:
+        self._writes = writes
+        self._statement: Statement | None = None
+        if database.dialect == "postgresql":
+            *parts, last = [write.written for write in writes]
+            ctes = [part.cte(f"part_{number}") for number, part in enumerate(parts)]
+            self._statement = Statement(database, last.add_cte(*ctes))
+
+    async def execute(self, connection: AsyncConnection, *rows: Sequence[Row]) -> None:
+        """Writes the rows of each.
+
+        Raises:
+            sa.exc.IntegrityError: a constraint is violated.
+        """
+        if self._statement is not None and sum(map(bool, rows)) > 1:
+            given = [write.parameters(some)[0] for write, some in zip(self._writes, rows, strict=True)]
+            await self._statement.execute(connection, {name: value for one in given for name, value in one.items()})
+            return
+        for write, some in zip(self._writes, rows, strict=True):
+            await write.execute(connection, some)
+
+
+def _arrays(columns: Mapping[str, sa.Column[Any]]) -> New:
     """The columns of the rows that an array for each of them stands for."""
-    arrays = [sa.bindparam(_new(column.name), type_=ARRAY(_unbounded(column.type), dimensions=1)) for column in columns]
-    named = [sa.column(column.name, column.type) for column in columns]
+    arrays = [
+        sa.bindparam(parameter, type_=ARRAY(_unbounded(column.type), dimensions=1))
+        for parameter, column in columns.items()
+    ]
+    named = [sa.column(column.name, column.type) for column in columns.values()]
     return dict(sa.func.unnest(*arrays).table_valued(*named).render_derived(name="new").c.items())
 
 
@@ -138,10 +173,5 @@ def _unbounded(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     return sa.Text() if isinstance(type_, sa.String) else type_
 
 
-def _parameters(columns: Sequence[sa.Column[Any]]) -> New:
-    return {column.name: sa.bindparam(_new(column.name), type_=column.type) for column in columns}
-
-
-def _new(name: str) -> str:
-    """The parameter for a column; SQLAlchemy keeps the column's own name to itself."""
-    return f"new_{name}"
+def _parameters(columns: Mapping[str, sa.Column[Any]]) -> New:
+    return {column.name: sa.bindparam(parameter, type_=column.type) for parameter, column in columns.items()}

@@ -131,7 +131,10 @@ def create_keys_table(operations: Any) -> None:
 
 
 class Keys:
-    """The keys of one service. Its methods work inside the caller's transaction, but for `keep_swept`."""
+    """The keys of one service. Its methods work inside the caller's transaction, but for `keep_swept`.
+
+    `settling` binds answers to many keys, in a transaction that writes more.
+    """
 
     def __init__(self, table: sa.Table, database: Database, clock: Clock) -> None:
         self._table = table
@@ -144,7 +147,7 @@ class Keys:
         self._forget = sa.delete(table).where(*this)
         self._renew = sa.update(table).where(*this, table.c.status.is_(None), free)
         self._release = sa.update(table).where(*this, table.c.leased_until == sa.bindparam("until"))
-        self._settle = BulkUpdate(database, table, SCOPE, SETTLED)
+        self.settling = BulkUpdate(database, table, SCOPE, SETTLED)
 
     async def find(self, connection: AsyncConnection, key: Key) -> Record | None:
         """What is stored of the key, or None.
@@ -196,22 +199,7 @@ class Keys:
 
     async def settle(self, connection: AsyncConnection, key: Key, answer: Answer) -> None:
         """Binds the answer to the key, in the transaction of the effect."""
-        await self.settle_all(connection, [(key, answer)])
-
-    async def settle_all(self, connection: AsyncConnection, answers: Sequence[tuple[Key, Answer]]) -> None:
-        """The same, for many at once."""
-        rows = [
-            {
-                **key.scope,
-                "status": answer.status,
-                "body": answer.body,
-                "headers": dict(answer.headers),
-                "media_type": answer.media_type,
-                "leased_until": None,
-            }
-            for key, answer in answers
-        ]
-        await self._settle.execute(connection, rows)
+        await self.settling.execute(connection, [settled(key, answer)])
 
     async def answer_or_claim(self, connection: AsyncConnection, key: Key, now: datetime) -> Answer | None:
         """For a request that is one transaction: the answer given before, or None, the key being claimed now.
@@ -246,6 +234,18 @@ class Keys:
             sa.delete(table).where(sa.tuple_(*table.primary_key.columns).in_(old.limit(SWEEP_ROWS)))
         )
         return result.rowcount
+
+
+def settled(key: Key, answer: Answer) -> Row:
+    """What `Keys.settling` writes to bind the answer to the key."""
+    return {
+        **key.scope,
+        "status": answer.status,
+        "body": answer.body,
+        "headers": dict(answer.headers),
+        "media_type": answer.media_type,
+        "leased_until": None,
+    }
 
 
 def _record(row: Row, key: Key) -> Record:

@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
+from comanda.common.bulk import BulkInsert, BulkRead, BulkTogether, BulkUpdate
 from comanda.common.clock import Clock
 from comanda.common.database import Database, padded
 from comanda.common.pagination import Keyset, Page, PageRequest
@@ -62,17 +62,18 @@ class Repository:
         self._claim_reserva = BulkInsert(database, reservas, _names(reservas), returning=["pedido_id"])
         self._read_reservas = BulkRead(database, reservas, ["pedido_id"])
         self._lock_reservas = BulkRead(database, reservas, ["pedido_id"], lock=True)
-        self._write_reserva = BulkUpdate(
+        write_reserva = BulkUpdate(
             database, reservas, ["pedido_id"], ["estado", "expira_en", "faltantes", "actualizado_en"]
         )
         self._read_lines = BulkRead(database, reserva_lineas, ["pedido_id"])
-        self._write_lines = BulkInsert(database, reserva_lineas, _names(reserva_lineas))
+        write_lines = BulkInsert(database, reserva_lineas, _names(reserva_lineas))
         self._read_stock = BulkRead(database, existencias, ["producto_id"])
         self._lock_stock = BulkRead(database, existencias, ["producto_id"], lock=True)
         self._write_stock = BulkUpdate(
             database, existencias, ["producto_id"], ["fisico", "reservado", "version", "actualizado_en"]
         )
         self._record = BulkInsert(database, movimientos, _names(movimientos))
+        self._write = BulkTogether(database, write_reserva, write_lines, self._write_stock, self._record)
 
     async def insertar_existencias(self, connection: AsyncConnection, nuevas: Existencias) -> bool:
         """False when the product already has stock."""
@@ -122,15 +123,18 @@ class Repository:
 
     async def guardar(self, connection: AsyncConnection, almacen: Almacen) -> None:
         """Writes what the engine changed."""
-        await self._write_reserva.execute(connection, list(map(_row, almacen.reservas_cambiadas())))
         lineas = [
             {"pedido_id": reserva.pedido_id, **_values(linea)}
             for reserva in almacen.reservas_con_lineas_nuevas()
             for linea in reserva.lineas
         ]
-        await self._write_lines.execute(connection, lineas)
-        await self.guardar_existencias(connection, almacen.existencias_cambiadas())
-        await self.insertar_movimientos(connection, almacen.movimientos)
+        await self._write.execute(
+            connection,
+            list(map(_row, almacen.reservas_cambiadas())),
+            lineas,
+            list(map(_values, almacen.existencias_cambiadas())),
+            list(map(_values, almacen.movimientos)),
+        )
 
     async def leer_reservas(
         self, connection: AsyncConnection, ids: Iterable[UUID], *, bloquear: bool = False

@@ -79,12 +79,11 @@ def assemble(
     settings: Settings, clock: Clock, database: Database, inventario: Inventario, productos: Productos
 ) -> Parts:
     """The use cases over those neighbours; the simulation builds the very same ones over its own."""
-    repository = Repository(database)
     keys = Keys(idempotency_keys, database, clock)
+    repository = Repository(database, keys)
     saga = Saga(
         database,
         repository,
-        keys,
         inventario,
         clock,
         abandon_seconds=settings.abandon_seconds,

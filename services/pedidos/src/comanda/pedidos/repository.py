@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
+from comanda.common.bulk import BulkInsert, BulkRead, BulkTogether, BulkUpdate
 from comanda.common.clock import uuid7_floor
 from comanda.common.database import Database, padded
+from comanda.common.idempotency import Answer, Key, Keys, settled
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.common.statements import Row, Statement
 from comanda.pedidos.domain import Estado, Fase, Linea, Pedido, Transicion
@@ -95,26 +96,31 @@ class Transition:
     causa: str
     next_attempt_at: datetime
     lease: int | None = None
+    settled: tuple[Key, Answer] | None = None
+    """The answer that is bound to a key with it."""
 
 
 class Repository:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: Keys) -> None:
         self._database = database
-        self._insert = BulkInsert(database, pedidos, _INSERTED)
+        insert = BulkInsert(database, pedidos, _INSERTED)
+        move = BulkUpdate(database, pedidos, ["id"], _MOVED)
+        record = BulkInsert(database, historial, [column.name for column in historial.c])
         self._read = Statement(database, _READ, _COLUMNS)
         self._lock = BulkRead(database, pedidos, ["id"], ["id", "fase", "version", "lease"], lock=True)
-        self._move = BulkUpdate(database, pedidos, ["id"], _MOVED)
-        self._record = BulkInsert(database, historial, [column.name for column in historial.c])
+        self._insert = BulkTogether(database, insert, record)
+        self._move = BulkTogether(database, move, record, keys.settling)
 
     async def insertar(self, connection: AsyncConnection, altas: Sequence[tuple[Pedido, datetime]]) -> None:
         """Writes new orders, each with the time at which recovery should look at it."""
         own = {"attempts": 0, "lease": 0}
         rows = [_values(pedido) | {"next_attempt_at": when} | own for pedido, when in altas]
-        await self._insert.execute(connection, rows)
-        await self._record.execute(connection, [_line(None, pedido, RECIBIDO) for pedido, _ in altas])
+        await self._insert.execute(connection, rows, [_line(None, pedido, RECIBIDO) for pedido, _ in altas])
 
     async def mover(self, connection: AsyncConnection, transitions: Sequence[Transition]) -> list[bool]:
         """Compare-and-set of transitions, in that order, each with its line of history.
+
+        Locks the orders first and the keys then, as everybody does who locks both.
 
         Returns:
             For each whether it was written: the order, and the lease if it names one, was as the caller saw it.
@@ -133,8 +139,12 @@ class Repository:
                 written.append(transition)
             outcomes.append(wins)
         last = {transition.despues.id: transition for transition in written}  # of two that follow each other
-        await self._move.execute(connection, [_change(transition) for transition in last.values()])
-        await self._record.execute(connection, [_line(t.antes.fase, t.despues, t.causa) for t in written])
+        await self._move.execute(
+            connection,
+            [_change(transition) for transition in last.values()],
+            [_line(t.antes.fase, t.despues, t.causa) for t in written],
+            [settled(*t.settled) for t in written if t.settled],
+        )
         return outcomes
 
     async def reprogramar(

@@ -21,7 +21,7 @@ from typing import Any
 from comanda.common.batch import Batch
 from comanda.common.clock import Clock
 from comanda.common.database import Database
-from comanda.common.idempotency import Answer, Key, Keys
+from comanda.common.idempotency import Answer, Key
 from comanda.pedidos.domain import (
     INSUFICIENTES,
     Cerrada,
@@ -82,14 +82,6 @@ AnswerTo = Callable[[Pedido, Any], tuple[Key, Answer] | None]
 """The answer that a verdict binds to the key of the request which waits for it; None: it has no key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A transition, and the answer that is bound to a key in the same transaction."""
-
-    transition: Transition
-    settled: tuple[Key, Answer] | None = None
-
-
 class Saga:
     """Moves orders along `SAGA`: intents by `intend`, calls by `advance`, both by compare-and-set."""
 
@@ -97,7 +89,6 @@ class Saga:
         self,
         database: Database,
         repository: Repository,
-        keys: Keys,
         inventario: Inventario,
         clock: Clock,
         *,
@@ -107,7 +98,6 @@ class Saga:
     ) -> None:
         self._database = database
         self._repository = repository
-        self._keys = keys
         self._inventario = inventario
         self._clock = clock
         self._abandon = timedelta(seconds=abandon_seconds)
@@ -161,16 +151,12 @@ class Saga:
         lease: int | None,
         settled: tuple[Key, Answer] | None = None,
     ) -> bool:
-        transition = Transition(antes, despues, causa, self.next_attempt_at(despues), lease)
-        return await self._moves.submit(Move(transition, settled))
+        transition = Transition(antes, despues, causa, self.next_attempt_at(despues), lease, settled)
+        return await self._moves.submit(transition)
 
-    async def _commit(self, moves: Sequence[Move]) -> list[bool]:
-        """Locks the orders first and the keys then, as everybody does who locks both."""
+    async def _commit(self, transitions: Sequence[Transition]) -> list[bool]:
         async with self._database.transaction() as connection:
-            outcomes = await self._repository.mover(connection, [move.transition for move in moves])
-            settled = [move.settled for move, wins in zip(moves, outcomes, strict=True) if wins and move.settled]
-            await self._keys.settle_all(connection, settled)
-        return outcomes
+            return await self._repository.mover(connection, transitions)
 
     async def _present(self, pedido: Pedido) -> Pedido:
         async with self._database.read() as connection:
