@@ -103,15 +103,18 @@ class SimulatedDriver:
         self._process = connection.process
 
     async def execute(self, operation: str) -> None:
-        await self.fetch(operation, [()])
+        await self.write(operation, [()])
 
     async def fetch(self, operation: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
         await self._process.step(operation)
         cursor = sqlite3.Connection.cursor(self._connection)
-        rows: list[Any] = []
+        return [row for values in parameters for row in cursor.execute(operation, values)]
+
+    async def write(self, operation: str, parameters: Sequence[Sequence[Any]]) -> None:
+        await self._process.step(operation)
+        cursor = sqlite3.Connection.cursor(self._connection)
         for values in parameters:
-            rows += cursor.execute(operation, values).fetchall()
-        return rows
+            cursor.execute(operation, values)
 
     async def commit(self) -> None:
         await self._process.step("COMMIT")

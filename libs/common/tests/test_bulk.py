@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from comanda.common.bulk import BulkInsert, BulkRead, BulkTogether, BulkUpdate
-from comanda.common.database import Database, UtcDateTime
+from comanda.common.database import Database
+from comanda.common.moments import UtcDateTime
 from comanda.common.statements import Statement
 from comanda.common.testing import START, Databases, FakeClock
 

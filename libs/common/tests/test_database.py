@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from comanda.common.clock import SystemClock
-from comanda.common.database import Database, DatabaseUnavailable, UtcDateTime, driver_of
+from comanda.common.database import Database, DatabaseUnavailable, driver_of
+from comanda.common.moments import UtcDateTime
 from comanda.common.testing import Databases, PostgresServer
 
 metadata = sa.MetaData()

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comanda.common.clock import SystemClock
-from comanda.common.database import Database, UtcDateTime
+from comanda.common.database import Database
+from comanda.common.moments import UtcDateTime
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.common.problems import DatosInvalidos
 from comanda.common.testing import Databases

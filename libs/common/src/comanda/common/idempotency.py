@@ -21,7 +21,8 @@ from starlette.responses import Response
 
 from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
 from comanda.common.clock import Clock
-from comanda.common.database import Database, UtcDateTime
+from comanda.common.database import Database
+from comanda.common.moments import UtcDateTime
 from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
 from comanda.common.statements import Row
 from comanda.common.tokens import Principal

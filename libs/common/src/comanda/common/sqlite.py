@@ -74,10 +74,12 @@ class LoopConnection:
 
     async def fetch(self, operation: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
         """Executes it for each set of parameters; the rows of all."""
-        rows: list[Any] = []
-        for values in parameters:
-            rows += self._connection.execute(operation, values).fetchall()
-        return rows
+        cursor = self._connection.cursor()
+        return [row for values in parameters for row in cursor.execute(operation, values)]
+
+    async def write(self, operation: str, parameters: Sequence[Sequence[Any]]) -> None:
+        """The same for a statement that returns nothing."""
+        self._connection.executemany(operation, parameters)
 
     async def commit(self) -> None:
         self._connection.commit()

@@ -42,7 +42,8 @@ class Statement:
         self._names = tuple(column.name for column in returned)
         read = [(column.name, column.type.dialect_impl(dialect).result_processor(dialect, None)) for column in returned]
         self._converted = [(name, convert) for name, convert in read if convert is not None]
-        self._send = _once if database.dialect == "postgresql" else _for_each
+        in_loop = _fetch_for_each if returned else _write_for_each
+        self._send = _once if database.dialect == "postgresql" else in_loop
 
     async def execute(self, connection: AsyncConnection, *parameters: Row) -> list[dict[str, Any]]:
         """Executes it for each set of parameters, in that order; returns the rows of all.
@@ -76,6 +77,11 @@ async def _once(driver: Any, text: str, values: Sequence[Sequence[Any]]) -> Sequ
     return [row for one in values for row in await driver.fetch(text, *one)]
 
 
-async def _for_each(driver: Any, text: str, values: Sequence[Sequence[Any]]) -> Sequence[Any]:
+async def _fetch_for_each(driver: Any, text: str, values: Sequence[Sequence[Any]]) -> Sequence[Any]:
     rows: Sequence[Any] = await driver.fetch(text, values)
     return rows
+
+
+async def _write_for_each(driver: Any, text: str, values: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    await driver.write(text, values)
+    return ()

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from comanda.common.database import UtcDateTime
+from comanda.common.moments import UtcDateTime
 
 metadata = sa.MetaData()
 

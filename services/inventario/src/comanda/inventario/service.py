@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from operator import methodcaller
 from typing import Any
 from uuid import UUID
 
@@ -227,7 +228,9 @@ class Inventario:
             return sum([await self._expirar_sola(pedido_id) for pedido_id in ids])
 
     async def _expirar(self, ids: Sequence[UUID]) -> int:
-        await self._decide([Question(self._tombstone(pedido_id), partial(_expirar, pedido_id)) for pedido_id in ids])
+        await self._decide(
+            [Question(self._tombstone(pedido_id), methodcaller("expirar", pedido_id)) for pedido_id in ids]
+        )
         return len(ids)
 
     async def _expirar_sola(self, pedido_id: UUID) -> int:
@@ -298,7 +301,3 @@ def _confirmar(pedido_id: UUID, almacen: Almacen) -> tuple[Reserva, bool]:
 
 def _liberar(pedido_id: UUID, almacen: Almacen) -> tuple[Reserva, bool]:
     return almacen.liberar(pedido_id), False
-
-
-def _expirar(pedido_id: UUID, almacen: Almacen) -> None:
-    almacen.expirar(pedido_id)

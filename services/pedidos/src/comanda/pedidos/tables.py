@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from comanda.common.database import UtcDateTime
 from comanda.common.idempotency import keys_table
+from comanda.common.moments import UtcDateTime
 
 metadata = sa.MetaData()
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from comanda.common.database import UtcDateTime
 from comanda.common.idempotency import create_keys_table
+from comanda.common.moments import UtcDateTime
 
 revision = "0001"
 down_revision = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from comanda.common.database import UtcDateTime
+from comanda.common.moments import UtcDateTime
 
 revision = "0001"
 down_revision = None
