@@ -186,7 +186,9 @@ def _variables(folder: str, server: PostgresServer | None, settings: Mapping[str
     chosen |= {f"{service.upper()}_DATABASE_URL": url for service, url in _databases(folder, server).items()}
     for name in SIGNERS:
         SigningKey.load_or_create(Path(folder) / "keys" / f"{name}.pem")
-    return environment.derive({**SETTINGS, **os.environ, **chosen, **settings})
+    # An address that is set for some other system would have this one measured through a neighbour of that.
+    given = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_HOST", "_ISSUER"))}
+    return environment.derive({**SETTINGS, **given, **chosen, **settings})
 
 
 def _databases(folder: str, server: PostgresServer | None) -> dict[str, str]:
