@@ -214,9 +214,9 @@ async def caps_not_checked(self: Altas, connection: AsyncConnection, pedidos: Se
 
 
 @MUTATIONS.of(idempotency, "_record", "9")
-def key_of_any_body(row: Row, key: Key) -> Any:
+def key_of_any_body(row: Row | None, key: Key) -> Any:
     """A key that comes with another body replays the answer to the first."""
-    return _record(row, replace(key, fingerprint=row["fingerprint"]))
+    return _record(row, key if row is None else replace(key, fingerprint=row["fingerprint"]))
 
 
 MUTATIONS.append(Mutation("keys_swept_too_early", idempotency, "KEPT", timedelta(hours=1), ("7", "forgotten")))

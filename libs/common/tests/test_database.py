@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from comanda.common.clock import SystemClock
-from comanda.common.database import Database, DatabaseUnavailable, driver_of
+from comanda.common.database import Database, DatabaseUnavailable, RolledBack, driver_of
 from comanda.common.moments import UtcDateTime
+from comanda.common.statements import Statement
 from comanda.common.testing import Databases, PostgresServer
 
 metadata = sa.MetaData()
@@ -51,6 +52,15 @@ async def count(database: Database) -> int:
 async def add(database: Database, number: int = 1) -> None:
     async with database.transaction() as connection:
         await connection.execute(sa.insert(parents).values(id=number))
+
+
+@asynccontextmanager
+async def made_alike(database: Database) -> AsyncIterator[Any]:
+    """A connection of a pool of its own."""
+    alike = Database(database.engine.url.render_as_string(hide_password=False), clock=SystemClock())
+    async with alike.read() as connection:
+        yield connection
+    await alike.aclose()
 
 
 class TestTransaction:
@@ -166,12 +176,37 @@ class TestPostgresql:
     async def test_a_connection_that_the_server_closed_is_not_given_to_anybody(self, postgres: Database) -> None:
         async with postgres.read() as one, postgres.read() as other:
             drivers = [driver_of(one), driver_of(other)]
-        closed = asyncio.Event()
-        drivers[1].add_termination_listener(lambda _: closed.set())
-        await drivers[0].execute(f"SELECT pg_terminate_backend({drivers[1].get_server_pid()})")
-        await closed.wait()
-        async with postgres.transaction(), postgres.read() as connection:
-            assert (await connection.execute(sa.select(1))).scalar_one() == 1
+        closed = [asyncio.Event() for _ in drivers]
+        for driver, event in zip(drivers, closed, strict=True):
+            driver.add_termination_listener(lambda _, event=event: event.set())
+        async with made_alike(postgres) as another:
+            pids = [driver.get_server_pid() for driver in drivers]
+            await driver_of(another).fetch("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", pids)
+        for event in closed:
+            await event.wait()
+        async with postgres.transaction() as one, postgres.transaction() as other:  # all that the pool can have
+            await one.execute(sa.insert(parents).values(id=1))
+            await other.execute(sa.insert(parents).values(id=2))
+        async with postgres.read() as one, postgres.read() as other:
+            for connection in (one, other):
+                assert (await connection.execute(sa.select(sa.func.count()).select_from(parents))).scalar_one() == 2
+                assert not driver_of(connection).is_in_transaction()
+
+    async def test_a_table_that_a_migration_has_changed_meanwhile(self, postgres: Database) -> None:
+        """The first who meets it is told to try again, and then it is known."""
+        read = Statement(postgres, sa.select(parents.c.id, parents.c.at), [parents.c.id, parents.c.at])
+
+        async def ask() -> Any:
+            async with postgres.transaction() as connection:
+                return await read.execute(connection, {})
+
+        for _ in range(2):
+            assert await ask() == []
+        async with postgres.migration() as connection:
+            await connection.exec_driver_sql("ALTER TABLE parents ALTER id TYPE bigint")
+        with pytest.raises(RolledBack):
+            await ask()
+        assert await ask() == []
 
     async def test_connection_lost_before_the_commit(self, postgres: Database) -> None:
         async def write() -> None:

@@ -216,9 +216,9 @@ class TestRefused:
     """What the short way cannot resolve is found when the service starts."""
 
     @staticmethod
-    def refused(endpoint: Callable[..., Awaitable[Response]], what: str) -> None:
-        routes = router()
-        routes.post("/x", status_code=200)(direct(endpoint))
+    def refused(endpoint: Callable[..., Awaitable[Response]], what: str, path: str = "/x", **options: Any) -> None:
+        routes = router(**options)
+        routes.post(path, status_code=200)(direct(endpoint))
         with pytest.raises(TypeError, match=what):
             DirectRoutes([routes])
 
@@ -254,3 +254,16 @@ class TestRefused:
             return response
 
         self.refused(leer, "response")
+
+    def test_a_dependency_of_the_whole_router(self) -> None:
+        async def leer() -> Response:
+            return Response()
+
+        self.refused(leer, "_path", dependencies=[Depends(_path)])
+
+    @pytest.mark.parametrize("path", ["/x/{numero:int}", "/x/{numero}/{otra}"])
+    def test_a_part_of_the_path_that_is_more_than_a_name(self, path: str) -> None:
+        async def leer(numero: int) -> Response:
+            return Response(str(numero))
+
+        self.refused(leer, "converters", path)

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from comanda.common.database import Database
-from comanda.common.idempotency import KEPT, SWEEP_ROWS, Answer, Key, Keys, key_of, keys_table, running
+from comanda.common.idempotency import KEPT, SWEEP_ROWS, Answer, Key, Keys, keys_table, running
+from comanda.common.idempotency_header import key_of
 from comanda.common.problems import ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
 from comanda.common.requests import StrictRequest
 from comanda.common.testing import START, Databases, FakeClock

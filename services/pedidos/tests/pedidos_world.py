@@ -206,6 +206,7 @@ class Mundo:
             productos,
             clock,
             lease_seconds=LEASE_SECONDS,
+            group_commit=group_commit,
         )
         self.recovery = Recovery(
             database,

@@ -139,6 +139,8 @@ class BulkTogether:
     def __init__(self, database: Database, *writes: BulkInsert | BulkUpdate) -> None:
         self._writes = writes
         self._statement: Statement | None = None
+        if len({write.written.table for write in writes}) < len(writes):
+            raise ValueError("two of the writes are to one table")
         if database.dialect == "postgresql":
             *parts, last = [write.written for write in writes]
             ctes = [part.cte(f"part_{number}") for number, part in enumerate(parts)]

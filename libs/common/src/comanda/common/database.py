@@ -44,7 +44,7 @@ class DatabaseUnavailable(Exception):
 
 
 class RolledBack(DatabaseUnavailable):
-    """PostgreSQL gave the transaction up to end a deadlock: nothing was committed, and it may be tried again."""
+    """PostgreSQL gave the transaction up, to end a deadlock or because a table has changed: it may be tried again."""
 
 
 Result = TypeVar("Result")
@@ -197,12 +197,12 @@ class Database:
             await connection.close()
 
     async def _connect(self) -> AsyncConnection:
-        connection = await self._connections.connect()
-        if self.dialect == "postgresql":
-            while driver_of(connection).is_closed():  # by the server: it was stopped, or failed over
-                await connection.invalidate()
-                await connection.get_raw_connection()
-        return connection
+        while True:
+            connection = await self._connections.connect()
+            if self.dialect == "sqlite" or not driver_of(connection).is_closed():
+                return connection
+            await connection.invalidate()  # the server closed it: it was stopped, or failed over
+            await connection.close()
 
     async def _once_unlocked(self, deadline: float, action: Callable[[], Awaitable[Result]]) -> Result:
         """Tries until no other process has the SQLite file locked, without holding up the event loop."""
@@ -265,6 +265,8 @@ def _postgresql_engine(
 def _faults_translated() -> Iterator[None]:
     try:
         yield
+    except asyncpg.InvalidCachedStatementError as error:  # a migration has changed a table meanwhile
+        raise RolledBack(str(error)) from error
     except (
         OperationalError,
         InterfaceError,

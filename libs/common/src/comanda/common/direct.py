@@ -73,6 +73,9 @@ class _Plan:
     def __init__(self, route: APIRoute) -> None:
         self.segments = route.path.split("/")
         self._route = route
+        for name in map(_in_braces, self.segments):
+            if name and name not in {field.name for field in route.dependant.path_params}:
+                raise TypeError(f"{route.path}: the short way knows no converters, and no part that nobody asks for")
         self._guards: dict[str, Allow] = {}
         self._resolve: dict[str, Resolve] = {}
         for name, needed in _needs(route.dependant).items():
@@ -85,8 +88,8 @@ class _Plan:
         """The parts of the path by name, if it is this route's."""
         found: dict[str, str] = {}
         for mine, given in zip(self.segments, segments, strict=True):
-            if mine.startswith("{") and given:
-                found[mine[1:-1]] = given
+            if given and (name := _in_braces(mine)):
+                found[name] = given
             elif mine != given:
                 return None
         return found
@@ -107,19 +110,25 @@ class _Plan:
         return response
 
 
+def _in_braces(segment: str) -> str:
+    return segment[1:-1] if segment.startswith("{") else ""
+
+
 def _needs(dependant: Dependant) -> dict[str, Resolve]:
     """How each argument of an endpoint, or of what it depends on, comes about."""
     needs: dict[str, Resolve] = {}
     for field in dependant.path_params:
         needs[field.name] = _part_of_path(field.name, _adapter(field))
     for field in dependant.query_params:
-        needs[field.name] = _one_of(_in_query(field.alias), field)
+        needs[field.name] = _one_of(_in_query(field.validation_alias or field.alias), field)
     for field in dependant.header_params:
-        needs[field.name] = _one_of(_in_headers(field.alias), field)
+        needs[field.name] = _one_of(_in_headers(field.validation_alias or field.alias), field)
     for field in dependant.body_params:
         needs[field.name] = _body(field.field_info.annotation)
     for needed in dependant.dependencies:
-        needs[needed.name or ""] = needed.call if isinstance(needed.call, Allow) else _dependency(needed)
+        if needed.name is None:
+            raise TypeError(f"{needed.call}: the short way only knows dependencies that an endpoint asks for")
+        needs[needed.name] = needed.call if isinstance(needed.call, Allow) else _dependency(needed)
     if dependant.request_param_name:
         needs[dependant.request_param_name] = _itself
     unknown = inspect.signature(dependant.call or _itself).parameters.keys() - needs.keys()

@@ -5,17 +5,14 @@ request runs it holds a lease; an answer that committed an effect ends the lease
 request with the key. Source: draft-ietf-httpapi-idempotency-key-header-07, and the keys of Stripe's API.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import Header, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
@@ -23,15 +20,11 @@ from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.moments import UtcDateTime
-from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
+from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, PeticionEnCurso, Problem
 from comanda.common.statements import Row
-from comanda.common.tokens import Principal
 
 KEPT = timedelta(hours=48)
 """Keys older than this are swept. An answer is promised again for 24 h, and may come long after its key."""
-
-MAX_PLAIN_DIGITS = 20
-"""Longer whole numbers with an exponent are not written out to be compared."""
 
 SCOPE = ("issuer", "subject", "route", "key")
 """What a key is unique in."""
@@ -156,8 +149,19 @@ class Keys:
         Raises:
             ClaveReutilizada: it belongs to a request with another fingerprint.
         """
-        rows = await self._find.execute(connection, [key.scope])
-        return _record(rows[0], key) if rows else None
+        [found] = await self.find_all(connection, [key])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def find_all(
+        self, connection: AsyncConnection, keys: Sequence[Key]
+    ) -> list[Record | ClaveReutilizada | None]:
+        """The same for many at once; what `find` would raise stands in the place of the record."""
+        different = {key.place: key.scope for key in keys}
+        rows = await self._find.execute(connection, list(different.values()))
+        stored = {tuple(row[name] for name in SCOPE): row for row in rows}
+        return [_record(stored.get(key.place), key) for key in keys]
 
     async def claim(
         self, connection: AsyncConnection, key: Key, *, now: datetime, resource_id: UUID | None, until: datetime | None
@@ -249,9 +253,11 @@ def settled(key: Key, answer: Answer) -> Row:
     }
 
 
-def _record(row: Row, key: Key) -> Record:
+def _record(row: Row | None, key: Key) -> Record | ClaveReutilizada | None:
+    if row is None:
+        return None
     if row["fingerprint"] != key.fingerprint:
-        raise ClaveReutilizada
+        return ClaveReutilizada()
     answer = None
     if row["status"] is not None:
         answer = Answer(row["status"], row["body"], row["headers"], row["media_type"])
@@ -267,35 +273,3 @@ def running(record: Record, now: datetime) -> PeticionEnCurso | None:
     if record.answer is not None or record.leased_until is None or record.leased_until <= now:
         return None
     return PeticionEnCurso(headers={"Retry-After": "1"})  # it usually ends at once; the lease is for when it died
-
-
-IdempotencyKeyHeader = Annotated[
-    str | None,
-    Header(alias="Idempotency-Key", description="1–255 visible ASCII characters; repeats give the first answer"),
-]
-
-
-async def key_of(request: Request, header: str | None, caller: Principal, route: str) -> Key | None:
-    """The key of a request, or None when it carries none.
-
-    Raises:
-        DatosInvalidos: the header is not 1–255 visible ASCII characters.
-    """
-    if header is None:
-        return None
-    if not 1 <= len(header) <= 255 or not all("!" <= character <= "~" for character in header):
-        raise DatosInvalidos.of("Idempotency-Key", "Debe tener de 1 a 255 caracteres ASCII visibles.")
-    body = await request.json() if await request.body() else None
-    canonical = json.dumps(
-        [request.method, request.scope["path"], body], sort_keys=True, separators=(",", ":"), default=_canonical
-    )
-    return Key(caller.issuer, caller.subject, route, header, hashlib.sha256(canonical.encode()).hexdigest())
-
-
-def _canonical(value: Decimal) -> int | str:
-    """One form for each number: 19.90 and 19.9 are the same, and so are 19.0 and 19. Exact, and short for 1e999999."""
-    if value.adjusted() < MAX_PLAIN_DIGITS and value == value.to_integral_value():
-        return int(value)
-    sign, digits, exponent = value.as_tuple()
-    significant = "".join(map(str, digits)).rstrip("0")
-    return f"{'-' * sign}{significant}e{int(exponent) + len(digits) - len(significant)}"

@@ -61,7 +61,7 @@ class LoopCursor:
 
 
 class LoopConnection:
-    """The part of an async DBAPI connection that SQLAlchemy's aiosqlite dialect uses."""
+    """What SQLAlchemy's aiosqlite dialect uses of an async DBAPI connection, and what `statements.py` sends."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

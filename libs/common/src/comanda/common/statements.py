@@ -35,10 +35,11 @@ class Statement:
         compiled = statement.compile(dialect=dialect)
         self.text = str(compiled)
         binds = compiled.binds  # type: ignore[attr-defined]  # of every statement; DDL alone has none
-        self._parameters: list[tuple[str, Any, Convert | None]] = [
-            (name, binds[name].value, binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+        self._parameters: list[tuple[str, Convert | None]] = [
+            (name, binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in compiled.positiontup or ()  # type: ignore[attr-defined]
         ]
+        self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
         self._names = tuple(column.name for column in returned)
         read = [(column.name, column.type.dialect_impl(dialect).result_processor(dialect, None)) for column in returned]
         self._converted = [(name, convert) for name, convert in read if convert is not None]
@@ -59,11 +60,9 @@ class Statement:
         return [self._read(row) for row in rows]
 
     def bound(self, parameters: Row) -> list[Any]:
-        """Those parameters as the driver gets them."""
-        return [
-            parameters.get(name, default) if convert is None else convert(parameters.get(name, default))
-            for name, default, convert in self._parameters
-        ]
+        """Those parameters as the driver gets them. Raises `KeyError` if one is missing."""
+        given = {**self._constants, **parameters} if self._constants else parameters
+        return [given[name] if convert is None else convert(given[name]) for name, convert in self._parameters]
 
     def _read(self, row: Sequence[Any]) -> dict[str, Any]:
         found = dict(zip(self._names, row, strict=True))

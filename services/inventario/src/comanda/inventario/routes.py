@@ -10,7 +10,8 @@ from fastapi import Depends, Request, Response
 from comanda.common.conditional import IfMatch, etag, not_modified
 from comanda.common.database import DatabaseUnavailable
 from comanda.common.direct import direct
-from comanda.common.idempotency import Answer, IdempotencyKeyHeader, key_of
+from comanda.common.idempotency import Answer
+from comanda.common.idempotency_header import IdempotencyKeyHeader, key_of
 from comanda.common.operations import DATABASE
 from comanda.common.pagination import Ids, PageQuery, Pagina, page_body
 from comanda.common.problems import (
@@ -24,7 +25,7 @@ from comanda.common.problems import (
     VersionObsoleta,
     describe,
 )
-from comanda.common.requests import document, router
+from comanda.common.requests import document, router, to_json
 from comanda.common.security import allow
 from comanda.common.tokens import Principal
 from comanda.inventario.domain import (
@@ -212,11 +213,7 @@ def resultado(operacion: Operacion, outcome: tuple[Reserva, bool] | Exception) -
     """What the operation's own route would have answered, as JSON."""
     if isinstance(outcome, tuple):
         reserva, nueva = outcome
-        documento = ReservaDocumento.de(reserva)
-        return b'{"status":%d,"cuerpo":%b}' % (
-            201 if nueva else 200,
-            documento.__pydantic_serializer__.to_json(documento),
-        )
+        return b'{"status":%d,"cuerpo":%b}' % (201 if nueva else 200, to_json(ReservaDocumento.de(reserva)))
     if isinstance(outcome, DatabaseUnavailable):
         outcome = ServicioNoDisponible(DATABASE)
     elif not isinstance(outcome, Problem):

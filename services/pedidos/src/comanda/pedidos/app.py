@@ -109,6 +109,7 @@ def assemble(
         productos,
         clock,
         lease_seconds=settings.lease_seconds,
+        group_commit=settings.group_commit,
     )
     recovery = Recovery(
         database,

@@ -7,7 +7,8 @@ from fastapi import Depends, Query, Request, Response
 
 from comanda.common.conditional import IfMatch, etag, not_modified
 from comanda.common.direct import direct
-from comanda.common.idempotency import Answer, IdempotencyKeyHeader, key_of
+from comanda.common.idempotency import Answer
+from comanda.common.idempotency_header import IdempotencyKeyHeader, key_of
 from comanda.common.pagination import PageQuery, Pagina, page_body
 from comanda.common.problems import (
     ClaveReutilizada,

@@ -6,10 +6,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from comanda.common.batch import Batch
 from comanda.common.clock import Clock, uuid7_time
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database, DatabaseUnavailable
-from comanda.common.idempotency import Answer, Key, Keys, running
+from comanda.common.idempotency import Answer, Key, Keys, Record, running
 from comanda.common.money import to_text
 from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import (
@@ -63,6 +64,7 @@ class Pedidos:
         clock: Clock,
         *,
         lease_seconds: float,
+        group_commit: int,
     ) -> None:
         self._database = database
         self._repository = repository
@@ -72,6 +74,7 @@ class Pedidos:
         self._clock = clock
         self._lease = timedelta(seconds=lease_seconds)
         self._altas = altas
+        self._found = Batch("claves", self._find, most=group_commit)
 
     async def crear(
         self,
@@ -90,13 +93,13 @@ class Pedidos:
             ServicioNoDisponible, RespuestaInvalida: of productos, nothing is recorded; of
                 inventario, the order stands as SOLICITADO and the same key resumes it.
         """
-        try:
-            pedido = await self._solicitar(cliente_id, pedidas, total_esperado)
-        except Problem:
-            # Whatever speaks against a new order, its key may stand for one that was placed before.
+        fichas = self._kept(pedidas, total_esperado)
+        if fichas is None:
+            # Before anybody is asked: what a key stands for depends on no price, and waits for no neighbour.
             if key and (given := await self._resume(key, render)):
                 return given
-            raise
+            fichas = await self._productos.fichas([pedida.producto_id for pedida in pedidas])
+        pedido = self._solicitar(cliente_id, pedidas, fichas, total_esperado)
         until = self._clock.now() + self._lease
         try:
             recorded = await self._altas.record(pedido, key, until)
@@ -182,9 +185,21 @@ class Pedidos:
                 pedido = await self._intend(pedido, intent, "cancelar", precondition)
         raise TransicionInvalida(pedido)
 
-    async def _solicitar(self, cliente_id: str, pedidas: Sequence[LineaPedida], total_esperado: int | None) -> Pedido:
+    def _kept(self, pedidas: Sequence[LineaPedida], total_esperado: int | None) -> Mapping[UUID, Ficha] | None:
+        """What is kept of productos, if it will do: it may place an order, but refuse none."""
+        kept = self._productos.kept([pedida.producto_id for pedida in pedidas])
+        if kept and total_esperado in (None, sum(kept[p.producto_id].precio_centimos * p.cantidad for p in pedidas)):
+            return kept
+        return None
+
+    def _solicitar(
+        self,
+        cliente_id: str,
+        pedidas: Sequence[LineaPedida],
+        fichas: Mapping[UUID, Ficha],
+        total_esperado: int | None,
+    ) -> Pedido:
         """A new order as productos describes it, not recorded yet."""
-        fichas = await self._fichas(pedidas, total_esperado)
         lineas = preparar_lineas(pedidas, fichas)
         moneda = fichas[pedidas[0].producto_id].moneda
         pedido_id = self._clock.new_id()
@@ -193,14 +208,6 @@ class Pedidos:
         if total_esperado is not None and total_esperado != pedido.total_centimos:
             raise TotalDistinto(total=to_text(pedido.total_centimos))
         return pedido
-
-    async def _fichas(self, pedidas: Sequence[LineaPedida], total_esperado: int | None) -> Mapping[UUID, Ficha]:
-        """What is kept of productos may place an order, but refuse none: before that it is asked."""
-        ids = [pedida.producto_id for pedida in pedidas]
-        kept = self._productos.kept(ids)
-        if kept and total_esperado in (None, sum(kept[p.producto_id].precio_centimos * p.cantidad for p in pedidas)):
-            return kept
-        return await self._productos.fichas(ids)
 
     async def _reserve(self, pedido: Pedido, key: Key | None, until: datetime, render: Render) -> tuple[Answer, bool]:
         """The first step of the saga. Its answer is bound to the key in the transaction of the verdict."""
@@ -229,8 +236,7 @@ class Pedidos:
         Raises:
             ClaveReutilizada, PeticionEnCurso, PedidoCancelado, and what `_reserve` raises.
         """
-        async with self._database.read() as connection:
-            record = await self._keys.find(connection, key)
+        record = await self._found.submit(key)
         if record is None:
             return None
         if record.answer is not None:
@@ -255,6 +261,10 @@ class Pedidos:
         if pedido.fase is Fase.SOLICITADO:
             return await self._reserve(pedido, key, until, render)
         return await self._from_row(pedido, key, render)
+
+    async def _find(self, keys: Sequence[Key]) -> Sequence[Record | Problem | None]:
+        async with self._database.read() as connection:
+            return await self._keys.find_all(connection, keys)
 
     async def _from_row(self, pedido: Pedido, key: Key | None, render: Render) -> tuple[Answer, bool]:
         """The answer of a request whose order somebody else has moved on.
