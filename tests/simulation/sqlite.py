@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -103,18 +104,17 @@ class SimulatedDriver:
         self._process = connection.process
 
     async def execute(self, operation: str) -> None:
-        await self.write(operation, [()])
+        await self.fetch(operation, [()])
 
     async def fetch(self, operation: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
         await self._process.step(operation)
-        cursor = sqlite3.Connection.cursor(self._connection)
-        return [row for values in parameters for row in cursor.execute(operation, values)]
+        with closing(sqlite3.Connection.cursor(self._connection)) as cursor:
+            return [row for values in parameters for row in cursor.execute(operation, values)]
 
     async def write(self, operation: str, parameters: Sequence[Sequence[Any]]) -> None:
         await self._process.step(operation)
-        cursor = sqlite3.Connection.cursor(self._connection)
-        for values in parameters:
-            cursor.execute(operation, values)
+        with closing(sqlite3.Connection.cursor(self._connection)) as cursor:
+            cursor.executemany(operation, parameters)
 
     async def commit(self) -> None:
         await self._process.step("COMMIT")

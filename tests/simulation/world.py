@@ -207,7 +207,8 @@ class World:
         folder = scratch()
         self._files = Files(folder / "pedidos.db", folder / "inventario.db", self._committed)
         for package, path in (("comanda.pedidos", self._files.pedidos), ("comanda.inventario", self._files.inventario)):
-            for leftover in ("-wal", "-shm"):
+            # The file itself too: what is still open of the run before would share its locks with a file written over.
+            for leftover in ("", "-wal", "-shm"):
                 path.with_name(path.name + leftover).unlink(missing_ok=True)
             template(package).copy(path)
         self._pedidos, self._inventario = open_file(self._files.pedidos), open_file(self._files.inventario)
