@@ -8,35 +8,21 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from parents_and_children import add, count, made, parents
 
 from comanda.common import database as module
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.testing import Databases
 
-metadata = sa.MetaData()
-parents = sa.Table("parents", metadata, sa.Column("id", sa.Integer, primary_key=True))
-
 
 @pytest.fixture
 async def sqlite_file(sqlite_databases: Databases) -> AsyncIterator[tuple[Database, str]]:
     """A database and the path of its file."""
     url = await sqlite_databases.new()
-    database = Database(url, clock=SystemClock())
-    async with database.transaction() as connection:
-        await connection.run_sync(metadata.create_all)
+    database = await made(url)
     yield database, url.removeprefix("sqlite:///")
     await database.aclose()
-
-
-async def count(database: Database) -> int:
-    async with database.read() as connection:
-        return int((await connection.execute(sa.select(sa.func.count()).select_from(parents))).scalar_one())
-
-
-async def add(database: Database, number: int = 1) -> None:
-    async with database.transaction() as connection:
-        await connection.execute(sa.insert(parents).values(id=number))
 
 
 class TestSqlite:

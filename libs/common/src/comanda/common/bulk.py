@@ -24,6 +24,8 @@ New = Mapping[str, sa.ColumnElement[Any]]
 class _Bulk:
     """What those below have in common: a statement about rows, of which they give the named columns."""
 
+    _statement: Statement
+
     def __init__(self, database: Database, table: sa.Table, names: Iterable[str]) -> None:
         self._names = tuple(names)
         self._in_arrays = database.dialect == "postgresql"
@@ -37,10 +39,8 @@ class _Bulk:
             return [{parameter: [row[name] for row in rows] for name, parameter in self._parameter.items()}]
         return [{parameter: row[name] for name, parameter in self._parameter.items()} for row in rows]
 
-    async def _execute(
-        self, statement: Statement, connection: AsyncConnection, rows: Sequence[Row]
-    ) -> list[dict[str, Any]]:
-        return await statement.execute(connection, *self.parameters(rows)) if rows else []
+    async def _execute(self, connection: AsyncConnection, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        return await self._statement.execute(connection, *self.parameters(rows)) if rows else []
 
 
 class BulkInsert(_Bulk):
@@ -73,7 +73,7 @@ class BulkInsert(_Bulk):
         Raises:
             sa.exc.IntegrityError: a constraint is violated.
         """
-        return await self._execute(self._statement, connection, rows)
+        return await self._execute(connection, rows)
 
 
 class BulkUpdate(_Bulk):
@@ -97,7 +97,7 @@ class BulkUpdate(_Bulk):
         Raises:
             sa.exc.IntegrityError: a constraint is violated.
         """
-        await self._execute(self._statement, connection, rows)
+        await self._execute(connection, rows)
 
 
 class BulkRead(_Bulk):
@@ -127,7 +127,7 @@ class BulkRead(_Bulk):
 
     async def execute(self, connection: AsyncConnection, keys: Sequence[Row]) -> list[dict[str, Any]]:
         """The rows of those keys, in no order; no two keys may be one."""
-        return await self._execute(self._statement, connection, keys)
+        return await self._execute(connection, keys)
 
 
 class BulkTogether:

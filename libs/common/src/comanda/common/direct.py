@@ -71,9 +71,9 @@ class _Plan:
     """How the arguments of one endpoint come about."""
 
     def __init__(self, route: APIRoute) -> None:
-        self.segments = route.path.split("/")
+        self.segments = [(segment, _in_braces(segment)) for segment in route.path.split("/")]
         self._route = route
-        for name in map(_in_braces, self.segments):
+        for _, name in self.segments:
             if name and name not in {field.name for field in route.dependant.path_params}:
                 raise TypeError(f"{route.path}: the short way knows no converters, and no part that nobody asks for")
         self._guards: dict[str, Allow] = {}
@@ -87,8 +87,8 @@ class _Plan:
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """The parts of the path by name, if it is this route's."""
         found: dict[str, str] = {}
-        for mine, given in zip(self.segments, segments, strict=True):
-            if given and (name := _in_braces(mine)):
+        for (mine, name), given in zip(self.segments, segments, strict=True):
+            if given and name:
                 found[name] = given
             elif mine != given:
                 return None

@@ -85,6 +85,14 @@ class NeighbourAnswer(HTTPException):
         self.slug = answer.slug
 
 
+def unexpected(answer: Answer, **about: str) -> ServicioNoDisponible | RespuestaInvalida:
+    """What an answer that nobody expected means for who asked; logged, with what else is known about the request."""
+    _log.warning("respuesta inesperada", servicio=answer.servicio, status=answer.status, slug=answer.slug, **about)
+    if answer.status in (429, 503):
+        return ServicioNoDisponible(answer.servicio, answer.retry_after_seconds)
+    return RespuestaInvalida(answer.servicio)
+
+
 class Neighbour:
     """Calls one neighbour through its circuit.
 
@@ -151,10 +159,7 @@ class Neighbour:
             raise ServicioNoDisponible(self.name, self.circuit.retry_after_seconds) from error
         if answer.status in expected:
             return answer
-        _log.warning("respuesta inesperada", servicio=self.name, status=answer.status, slug=answer.slug)
-        if answer.status in (429, 503):
-            raise ServicioNoDisponible(self.name, answer.retry_after_seconds)
-        raise RespuestaInvalida(self.name)
+        raise unexpected(answer)
 
     async def aclose(self) -> None:
         """Closes the connections. Calls still running fail."""

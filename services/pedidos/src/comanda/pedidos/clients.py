@@ -7,11 +7,9 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-import structlog
-
 from comanda.common.calls import SharedCalls
-from comanda.common.http import Answer, Neighbour, Part
-from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.http import Answer, Neighbour, Part, unexpected
+from comanda.common.problems import RespuestaInvalida
 from comanda.pedidos.domain import (
     INSUFICIENTES,
     RESERVA_CERRADA,
@@ -37,8 +35,6 @@ LINE_BYTES = 120
 
 EXPECTED: Mapping[str, Collection[int]] = {"reservar": (200, 201, 409), "confirmar": (200, 409), "liberar": (200,)}
 """The answers of inventario that say something of the reservation."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +128,7 @@ def _part(operacion: Operacion, answer: Part) -> Answer | Exception:
     """What `Neighbour.request` would have made of it."""
     if answer.status in EXPECTED[operacion.tipo]:
         return answer
-    log.warning(
-        "respuesta inesperada",
-        servicio=answer.servicio,
-        status=answer.status,
-        slug=answer.slug,
-        pedido_id=str(operacion.pedido.id),
-    )
-    refusal = ServicioNoDisponible if answer.status in (429, 503) else RespuestaInvalida
-    return refusal(answer.servicio)
+    return unexpected(answer, pedido_id=str(operacion.pedido.id))
 
 
 def _reservada(answer: Answer) -> Reservada | Insuficientes | Cerrada:

@@ -39,8 +39,7 @@ fills its page from them, unless its products stand together elsewhere in the li
 class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._read = BulkRead(database, productos, ["id"], Producto.__slots__)
-        self._read_sorted = BulkRead(database, productos, ["id"], [*Producto.__slots__, "nombre_orden"])
+        self._read = BulkRead(database, productos, ["id"], [*Producto.__slots__, "nombre_orden"])
 
     async def insertar(self, connection: AsyncConnection, producto: Producto) -> None:
         """Raises `SkuEnUso` when another product has its SKU."""
@@ -58,8 +57,7 @@ class Repository:
 
     async def leer_varios(self, connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Producto]:
         """Those of the products that exist."""
-        rows = await self._read.execute(connection, [{"id": producto_id} for producto_id in dict.fromkeys(ids)])
-        return {row["id"]: Producto(**row) for row in rows}
+        return {row["id"]: _producto(row) for row in await self._leer_filas(connection, ids)}
 
     async def listar(
         self,
@@ -72,7 +70,8 @@ class Repository:
         ids: Sequence[UUID] | None,
     ) -> Page[Producto]:
         if ids is not None and len(ids) <= page.limit and activo is None and (page.cursor, buscar) == (None, ""):
-            return Page(await self._leer_en_orden(connection, ids, orden), None)
+            found = await self._leer_filas(connection, ids)  # what an order asks for: all of it on one page
+            return Page(sorted(found, key=itemgetter(_SORT_COLUMN[orden], "id")), None).map(_producto)
         query = sa.select(*_COLUMNS, productos.c.nombre_orden, productos.c.busqueda)
         if ids is not None:
             query = query.where(productos.c.id.in_(padded(ids)))
@@ -87,10 +86,8 @@ class Repository:
             rows = await self._buscar(connection, query, texto, page, orden)
         return rows.map(_producto)
 
-    async def _leer_en_orden(self, connection: AsyncConnection, ids: Sequence[UUID], orden: Orden) -> list[Producto]:
-        """What an order asks for, all of it on one page."""
-        found = await self._read_sorted.execute(connection, [{"id": producto_id} for producto_id in dict.fromkeys(ids)])
-        return [_producto(row) for row in sorted(found, key=itemgetter(_SORT_COLUMN[orden], "id"))]
+    async def _leer_filas(self, connection: AsyncConnection, ids: Sequence[UUID]) -> Sequence[Row]:
+        return await self._read.execute(connection, [{"id": producto_id} for producto_id in dict.fromkeys(ids)])
 
     async def _buscar(
         self, connection: AsyncConnection, query: sa.Select[Any], texto: str, page: PageRequest, orden: Orden
