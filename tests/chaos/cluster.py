@@ -165,10 +165,12 @@ async def _assemble(cluster: Cluster, counts: Mapping[str, int], launcher: Launc
     for service in dict(names):
         own = [ports[name] for other, name in names if other == service]
         cluster.forwarders[service] = await Forwarder(own).start()
-    # Each replica of pedidos has a way to inventario of its own, which a test can hold.
-    for name in (name for service, name in names if service == "pedidos"):
-        own = [port for other, port in ports.items() if other.startswith("inventario")]
-        cluster.forwarders[f"inventario of {name}"] = await Forwarder(own).start()
+    # Each replica of pedidos has a way to inventario of its own, which a test can hold. Each way begins at another
+    # replica of inventario: who shares its calls may never need a second connection.
+    inventario = [port for other, port in ports.items() if other.startswith("inventario")]
+    for i, name in enumerate(name for service, name in names if service == "pedidos"):
+        turn = i % len(inventario)
+        cluster.forwarders[f"inventario of {name}"] = await Forwarder(inventario[turn:] + inventario[:turn]).start()
     jwks = f"{cluster.urls['auth']}/.well-known/jwks.json" if complete else json.dumps(cluster.issuer.jwks)
     for service, name in names:
         environment = _environment(cluster, service, name, ports[name], jwks)
