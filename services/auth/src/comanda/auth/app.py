@@ -3,7 +3,7 @@
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from comanda.auth import routes, routes_oauth
+from comanda.auth import routes, routes_oauth, routes_sesiones
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.first_admin import FirstAdmin
 from comanda.auth.keys import SigningKeys, derive, master_key
@@ -53,7 +53,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             verifier=verifier(
                 settings, NAME, clock, {"operador": (settings.operador_jwks, ["operaciones:leer"])}, users=keys
             ),
-            routers=[routes.routes, routes_oauth.routes],
+            routers=[routes.routes, routes_sesiones.routes, routes_oauth.routes],
             use_cases=auth,
             on_ready=on_ready,
             loops=[auth.sesiones.barrer],

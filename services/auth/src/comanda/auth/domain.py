@@ -40,6 +40,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """Headers of every answer that carries a token or says why there is none (RFC 6749 §5.1)."""
 
 PASSWORD_MIN, PASSWORD_MAX = 12, 256
+DISPOSITIVO_MAX = 200
 EMAIL_MAX = 254
 
 _COMUNES = frozenset(password.casefold() for password in FREQUENCY_LISTS["passwords"])
@@ -86,6 +87,8 @@ class Familia:
     rotada_en: datetime
     creada_en: datetime
     expira_en: datetime
+    dispositivo: str = ""
+    """What the client called itself when it logged in (`User-Agent`): a hint for its owner, nothing to rely on."""
 
     def ha_caducado(self, ahora: datetime) -> bool:
         return ahora >= self.expira_en
@@ -190,6 +193,11 @@ def conceder(rol: Rol, limite: str | None, pedido: str | None) -> str:
 def es_email(texto: str) -> bool:
     """Whether it has the shape of an address; whether mail arrives there is for no pattern to say."""
     return len(texto) <= EMAIL_MAX and texto.isprintable() and _EMAIL.fullmatch(texto) is not None
+
+
+def nombre_de_dispositivo(user_agent: str) -> str:
+    """What is kept of a `User-Agent`: its printable characters, at most `DISPOSITIVO_MAX`."""
+    return "".join(filter(str.isprintable, user_agent[: DISPOSITIVO_MAX * 2]))[:DISPOSITIVO_MAX].strip()
 
 
 def clave_de_email(email: str) -> str:

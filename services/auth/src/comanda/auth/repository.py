@@ -20,6 +20,7 @@ SWEEP_ROWS = 500
 
 _USUARIO = [usuarios.c[name] for name in Usuario.__slots__]
 _FAMILIA = [familias.c[name] for name in Familia.__slots__]
+_RECIENTES = Keyset("sesiones", familias.c.id, descending=True)
 _POR_ALTA = Keyset("alta", usuarios.c.id)  # ids are UUIDv7: in order of registration
 
 
@@ -92,6 +93,19 @@ class Repository:
         """Ends all sessions of a user whose row the caller has locked, but for one."""
         statement = sa.delete(familias).where(familias.c.usuario_id == usuario_id)
         await connection.execute(statement if salvo is None else statement.where(familias.c.id != salvo))
+
+    async def terminar_familia_de(self, connection: AsyncConnection, usuario_id: UUID, familia_id: UUID) -> bool:
+        """Whether the user had that session."""
+        statement = sa.delete(familias).where(familias.c.id == familia_id, familias.c.usuario_id == usuario_id)
+        return (await connection.execute(statement)).rowcount == 1
+
+    async def listar_familias(
+        self, connection: AsyncConnection, usuario_id: UUID, ahora: datetime, page: PageRequest
+    ) -> Page[Familia]:
+        """The user's sessions that have not expired, the latest first."""
+        query = sa.select(*_FAMILIA).where(familias.c.usuario_id == usuario_id, familias.c.expira_en > ahora)
+        rows = await _RECIENTES.fetch(connection, query, page)
+        return rows.map(lambda row: Familia(**row))
 
     async def barrer_familias(self, connection: AsyncConnection, ahora: datetime) -> int:
         """Removes at most `SWEEP_ROWS` expired sessions; returns how many. Waits for nobody who holds one."""

@@ -17,9 +17,9 @@ from comanda.auth.domain import (
 )
 from comanda.auth.oauth import CLIENT_ID, describe_refusals, form, form_body, required
 from comanda.auth.routes import Origen
+from comanda.auth.routes_sesiones import Servicio
 from comanda.auth.schemas import ConjuntoDeClaves, Metadatos, TokenDocumento
 from comanda.auth.service import Auth
-from comanda.auth.sesiones import Sesiones
 from comanda.common.problems import describe
 from comanda.common.requests import router
 
@@ -33,14 +33,6 @@ Formulario = Annotated[dict[str, str], Depends(form)]
 async def _auth(request: Request) -> Auth:
     auth: Auth = request.app.state.service
     return auth
-
-
-async def _sesiones(request: Request) -> Sesiones:
-    sesiones: Sesiones = request.app.state.service.sesiones
-    return sesiones
-
-
-Servicio = Annotated[Sesiones, Depends(_sesiones)]
 
 
 @routes.post(
@@ -60,7 +52,9 @@ Servicio = Annotated[Sesiones, Depends(_sesiones)]
     )
     | describe(DemasiadosIntentos),
 )
-async def token(formulario: Formulario, servicio: Servicio, origen: Origen, response: Response) -> TokenDocumento:
+async def token(
+    formulario: Formulario, servicio: Servicio, origen: Origen, request: Request, response: Response
+) -> TokenDocumento:
     grant_type = required(formulario, "grant_type")
     alcance = formulario.get("scope")
     if grant_type == "password":
@@ -70,6 +64,7 @@ async def token(formulario: Formulario, servicio: Servicio, origen: Origen, resp
             alcance=alcance,
             client_id=CLIENT_ID,
             origen=origen,
+            dispositivo=request.headers.get("user-agent", ""),
         )
     elif grant_type == "refresh_token":
         tokens = await servicio.renovar(required(formulario, "refresh_token"), alcance=alcance)

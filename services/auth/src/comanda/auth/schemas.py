@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from comanda.auth.domain import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, Rol, Usuario, es_email, objecion
+from comanda.auth.domain import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, Familia, Rol, Usuario, es_email, objecion
 from comanda.auth.domain import normalizar_password as normalizar
 from comanda.common.requests import Body, Boolean, Line
 
@@ -92,6 +92,29 @@ class UsuarioGestionado(UsuarioDocumento):
     @classmethod
     def de(cls, usuario: Usuario) -> "UsuarioGestionado":
         return cls.model_construct(**{name: getattr(usuario, name) for name in cls.model_fields})
+
+
+class SesionDocumento(BaseModel):
+    """A session as its owner sees it."""
+
+    id: UUID
+    dispositivo: str = Field(description="the `User-Agent` of the login")
+    actual: bool = Field(description="it is the one that asks")
+    creada_en: AwareDatetime
+    usada_en: AwareDatetime = Field(description="when it was last refreshed")
+    expira_en: AwareDatetime
+
+    @classmethod
+    def de(cls, sesion: Familia, actual: str | None) -> "SesionDocumento":
+        """Args: actual: the `sid` of the token that asks."""
+        return cls.model_construct(
+            id=sesion.id,
+            dispositivo=sesion.dispositivo,
+            actual=str(sesion.id) == actual,
+            creada_en=sesion.creada_en,
+            usada_en=sesion.rotada_en,
+            expira_en=sesion.expira_en,
+        )
 
 
 class TokenDocumento(BaseModel):

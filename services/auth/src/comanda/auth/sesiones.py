@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.credenciales import Credenciales
-from comanda.auth.domain import ConcesionInvalida, Familia, Usuario, conceder, es_email
+from comanda.auth.domain import ConcesionInvalida, Familia, Usuario, conceder, es_email, nombre_de_dispositivo
 from comanda.auth.keys import SigningKeys
 from comanda.auth.passwords import Verdict
 from comanda.auth.refresh_tokens import RefreshTokens, token_hash
@@ -16,6 +16,8 @@ from comanda.auth.repository import SWEEP_ROWS, Repository
 from comanda.auth.settings import Settings
 from comanda.common.clock import Clock
 from comanda.common.database import Database
+from comanda.common.pagination import Page, PageRequest
+from comanda.common.problems import NoEncontrado
 from comanda.common.trust import USERS_AUDIENCE
 
 _REFRESCO = "El refresh_token no es, o ya no es, correcto."
@@ -52,7 +54,9 @@ class Sesiones:
         self._refresh_tokens = refresh_tokens
         self._credenciales = credenciales
 
-    async def iniciar(self, email: str, password: str, *, alcance: str | None, client_id: str, origen: str) -> Tokens:
+    async def iniciar(
+        self, email: str, password: str, *, alcance: str | None, client_id: str, origen: str, dispositivo: str = ""
+    ) -> Tokens:
         """Begins a session. Raises `ConcesionInvalida`, `AlcanceInvalido`, `DemasiadosIntentos`, `ServicioSaturado`.
 
         Who does not exist, is deactivated or gives a wrong password gets the same answer after the same work.
@@ -66,7 +70,7 @@ class Sesiones:
             log.info("login_failed", usuario_id=usuario and str(usuario.id), origen=origen)
             raise ConcesionInvalida
         concedido = conceder(usuario.rol, None, alcance)
-        familia = self._nueva_familia(usuario, client_id, alcance and concedido)
+        familia = self._nueva_familia(usuario, client_id, alcance and concedido, dispositivo)
         async with self._database.transaction() as connection:
             await self._confirmar(connection, usuario, verdict)
             await self._repository.insertar_familia(connection, familia)
@@ -80,7 +84,7 @@ class Sesiones:
         if verdict.new_hash is not None:
             await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=verdict.new_hash))
 
-    def _nueva_familia(self, usuario: Usuario, client_id: str, alcance: str | None) -> Familia:
+    def _nueva_familia(self, usuario: Usuario, client_id: str, alcance: str | None, dispositivo: str) -> Familia:
         ahora = self._clock.now()
         familia_id = self._clock.new_id()
         return Familia(
@@ -93,6 +97,7 @@ class Sesiones:
             rotada_en=ahora,
             creada_en=ahora,
             expira_en=ahora + timedelta(seconds=self._settings.refresh_token_seconds),
+            dispositivo=nombre_de_dispositivo(dispositivo),
         )
 
     async def renovar(self, refresh_token: str, *, alcance: str | None) -> Tokens:
@@ -137,6 +142,25 @@ class Sesiones:
         async with self._database.transaction() as connection:
             if await self._repository.terminar_familia(connection, leido[0]):
                 log.info("session_ended", familia_id=str(leido[0]))
+
+    async def listar(self, usuario_id: UUID, page: PageRequest) -> Page[Familia]:
+        """A user's sessions, the latest first."""
+        async with self._database.read() as connection:
+            return await self._repository.listar_familias(connection, usuario_id, self._clock.now(), page)
+
+    async def terminar_una(self, usuario_id: UUID, sesion_id: UUID) -> None:
+        """Ends a session of that user. Raises `NoEncontrado`, also when it is somebody else's."""
+        async with self._database.transaction() as connection:
+            if not await self._repository.terminar_familia_de(connection, usuario_id, sesion_id):
+                raise NoEncontrado
+        log.info("session_ended", familia_id=str(sesion_id), usuario_id=str(usuario_id))
+
+    async def terminar_todas(self, usuario_id: UUID) -> None:
+        """Ends all sessions of that user; one that is being begun waits for the user's row and stays."""
+        async with self._database.transaction() as connection:
+            await self._repository.leer_usuario(connection, usuario_id, bloquear=True)
+            await self._repository.terminar_familias_de(connection, usuario_id)
+        log.info("sessions_ended", usuario_id=str(usuario_id))
 
     async def barrer(self) -> None:
         """The loop that removes expired sessions."""
