@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from comanda.common.audit import REQUEST
 from comanda.common.database import DatabaseUnavailable
 from comanda.common.direct import DirectRoutes
 from comanda.common.operations import DATABASE, UNGUARDED
@@ -60,6 +61,7 @@ class Edge:
         is_head = scope["method"] == "HEAD"
         if is_head:  # the same as GET, without content (RFC 9110 §9.3.2); the server keeps its own scope
             scope = {**scope, "method": "GET"}
+        served = REQUEST.set(scope)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -87,6 +89,7 @@ class Edge:
             await ErrorInterno().response(scope["path"])(scope, receive, send_with_id)
         finally:
             self._in_hand -= 1
+            REQUEST.reset(served)
             self._record(scope, status, self._wiring.clock.monotonic() - started)
 
     async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:

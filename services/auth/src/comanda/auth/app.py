@@ -12,8 +12,10 @@ from comanda.auth.refresh_tokens import RefreshTokens
 from comanda.auth.service import Auth, Cuentas
 from comanda.auth.sesiones import Sesiones
 from comanda.auth.settings import Settings
+from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
 from comanda.common import app as common
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock, SystemClock
 from comanda.common.database import Database
 from comanda.common.server import prepare_process
@@ -55,6 +57,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             ),
             routers=[routes.routes, routes_sesiones.routes, routes_oauth.routes],
             use_cases=auth,
+            audit=Audit(auditoria, database, clock),
             on_ready=on_ready,
             loops=[auth.sesiones.barrer],
             on_close=[passwords.aclose],

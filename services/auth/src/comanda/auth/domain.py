@@ -29,6 +29,7 @@ ALCANCES: Mapping[Rol, tuple[str, ...]] = {
         "pedidos:gestionar",
         "usuarios:gestionar",
         "operaciones:leer",
+        "auditoria:leer",
     ),
 }
 """What each role may do. Nobody gets `reservas:escribir`: only the service pedidos writes reservations."""

@@ -13,7 +13,9 @@ from comanda.auth.keys import SigningKeys
 from comanda.auth.passwords import Passwords
 from comanda.auth.repository import Repository
 from comanda.auth.sesiones import Sesiones
+from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database
@@ -38,6 +40,7 @@ class Cuentas:
         self._database = database
         self._repository = Repository(database)
         self._clock = clock
+        self._audit = Audit(auditoria, database, clock)
         self._passwords = passwords
         self._throttling = throttling
         self._credenciales = credenciales
@@ -59,6 +62,7 @@ class Cuentas:
         )
         async with self._database.transaction() as connection:
             await self._repository.insertar_usuario(connection, usuario)
+            await self._audit.record(connection, self._audit.entry("usuario_registrado", usuario.id))
         return usuario
 
     async def consultar_propio(self, usuario_id: UUID) -> Usuario:
@@ -93,6 +97,7 @@ class Cuentas:
             raise DatosInvalidos.of("nueva", motivo)
         verdict = await self._credenciales.comprobar(usuario, actual, email=usuario.email, origen=origen)
         if not verdict.right:
+            await self._audit.note("password_incorrecta", usuario_id)
             raise _password_incorrecto()
         nuevo_hash = await self._passwords.hash(nueva)
         async with self._database.transaction() as connection:
@@ -101,6 +106,7 @@ class Cuentas:
                 raise _password_incorrecto()  # somebody else changed it meanwhile
             await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=nuevo_hash))
             await self._repository.terminar_familias_de(connection, usuario_id, salvo=sesion)
+            await self._audit.record(connection, self._audit.entry("password_cambiada", usuario_id))
         log.info("password_changed", usuario_id=str(usuario_id))
 
     async def consultar(self, usuario_id: UUID) -> Usuario:
@@ -137,6 +143,8 @@ class Cuentas:
                 raise NoAutorizado
             if modificado is not usuario:
                 await self._repository.actualizar_usuario(connection, modificado)
+                changed = self._audit.entry("usuario_modificado", usuario_id, cambios=dict(cambios))
+                await self._audit.record(connection, changed)
             if not modificado.activo:
                 await self._repository.terminar_familias_de(connection, usuario_id)
         log.info("user_managed", usuario_id=str(usuario_id), actor_id=str(actor_id), cambios=dict(cambios))

@@ -14,6 +14,8 @@ from comanda.auth.passwords import Verdict
 from comanda.auth.refresh_tokens import RefreshTokens, token_hash
 from comanda.auth.repository import SWEEP_ROWS, Repository
 from comanda.auth.settings import Settings
+from comanda.auth.tables import auditoria
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.pagination import Page, PageRequest
@@ -50,6 +52,7 @@ class Sesiones:
         self._database = database
         self._repository = Repository(database)
         self._clock = clock
+        self._audit = Audit(auditoria, database, clock)
         self._keys = keys
         self._refresh_tokens = refresh_tokens
         self._credenciales = credenciales
@@ -68,12 +71,15 @@ class Sesiones:
         verdict = await self._credenciales.comprobar(usuario, password, email=email, origen=origen)
         if usuario is None or not verdict.right:
             log.info("login_failed", usuario_id=usuario and str(usuario.id), origen=origen)
+            await self._audit.note("login_fallido", usuario.id if usuario else "")
             raise ConcesionInvalida
         concedido = conceder(usuario.rol, None, alcance)
         familia = self._nueva_familia(usuario, client_id, alcance and concedido, dispositivo)
         async with self._database.transaction() as connection:
             await self._confirmar(connection, usuario, verdict)
             await self._repository.insertar_familia(connection, familia)
+            entry = self._audit.entry("sesion_iniciada", usuario.id, sesion=str(familia.id))
+            await self._audit.record(connection, entry)
         return self._tokens(usuario, familia, concedido)
 
     async def _confirmar(self, connection: AsyncConnection, usuario: Usuario, verdict: Verdict) -> None:
@@ -131,6 +137,8 @@ class Sesiones:
         if familia.admite_repeticion(generacion, ahora):
             return familia
         await self._repository.terminar_familia(connection, familia.id)
+        reuse = self._audit.entry("refresh_reutilizado", familia.usuario_id, sesion=str(familia.id))
+        await self._audit.record(connection, reuse)
         log.warning("refresh_reuse", familia_id=str(familia.id), usuario_id=str(familia.usuario_id))
         return None
 
@@ -141,6 +149,7 @@ class Sesiones:
             return
         async with self._database.transaction() as connection:
             if await self._repository.terminar_familia(connection, leido[0]):
+                await self._audit.record(connection, self._audit.entry("sesion_terminada", sesion=str(leido[0])))
                 log.info("session_ended", familia_id=str(leido[0]))
 
     async def listar(self, usuario_id: UUID, page: PageRequest) -> Page[Familia]:
@@ -153,6 +162,8 @@ class Sesiones:
         async with self._database.transaction() as connection:
             if not await self._repository.terminar_familia_de(connection, usuario_id, sesion_id):
                 raise NoEncontrado
+            ended = self._audit.entry("sesion_terminada", usuario_id, sesion=str(sesion_id))
+            await self._audit.record(connection, ended)
         log.info("session_ended", familia_id=str(sesion_id), usuario_id=str(usuario_id))
 
     async def terminar_todas(self, usuario_id: UUID) -> None:
@@ -160,6 +171,7 @@ class Sesiones:
         async with self._database.transaction() as connection:
             await self._repository.leer_usuario(connection, usuario_id, bloquear=True)
             await self._repository.terminar_familias_de(connection, usuario_id)
+            await self._audit.record(connection, self._audit.entry("sesiones_terminadas", usuario_id))
         log.info("sessions_ended", usuario_id=str(usuario_id))
 
     async def barrer(self) -> None:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from comanda.common.audit import audit_table
 from comanda.common.moments import UtcDateTime
 
 metadata = sa.MetaData()
@@ -50,3 +51,5 @@ claves = sa.Table(
     sa.Column("privada", sa.Text, nullable=False),  # encrypted with the master key
     sa.Column("creada_en", UtcDateTime, nullable=False),
 )
+
+auditoria = audit_table(metadata)
