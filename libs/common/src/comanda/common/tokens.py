@@ -74,6 +74,11 @@ class Principal:
     session_id: str | None = None
     """The login that a user's token stems from (`sid`), where its issuer tells."""
 
+    @property
+    def is_client(self) -> bool:
+        """Whether a client got the token for itself, so that no user stands behind it (RFC 9068 §2.2)."""
+        return not self.is_service and self.subject == self.client_id
+
     def has(self, scope: str) -> bool:
         return scope in self.scopes
 
