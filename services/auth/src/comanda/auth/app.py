@@ -3,8 +3,9 @@
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from comanda.auth import routes, routes_oauth, routes_sesiones
+from comanda.auth import routes, routes_clientes, routes_oauth, routes_sesiones
 from comanda.auth.credenciales import Credenciales
+from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.first_admin import FirstAdmin
 from comanda.auth.keys import SigningKeys, derive, master_key
 from comanda.auth.passwords import Passwords
@@ -55,7 +56,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             verifier=verifier(
                 settings, NAME, clock, {"operador": (settings.operador_jwks, ["operaciones:leer"])}, users=keys
             ),
-            routers=[routes.routes, routes_sesiones.routes, routes_oauth.routes],
+            routers=[routes.routes, routes_sesiones.routes, routes_clientes.routes, routes_oauth.routes],
             use_cases=auth,
             audit=Audit(auditoria, database, clock),
             on_ready=on_ready,
@@ -78,6 +79,7 @@ def _auth(
     return Auth(
         Cuentas(database, clock, passwords=passwords, throttling=throttling, credenciales=credenciales),
         Sesiones(settings, database, clock, keys=keys, refresh_tokens=refresh_tokens, credenciales=credenciales),
+        CuentasDeServicio(settings, database, clock, keys=keys, throttling=throttling),
         keys,
     )
 

@@ -4,7 +4,7 @@ import hmac
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
@@ -150,9 +150,9 @@ class SolicitudInvalida(Rechazo):
 
 
 class ClienteInvalido(Rechazo):
-    """The client is not known, or it tries to authenticate although it is public."""
+    """The client is not known, its secret is wrong or was revoked, or it authenticates although it is public."""
 
-    status, error, title = 401, "invalid_client", "El cliente no es conocido."
+    status, error, title = 401, "invalid_client", "El cliente no es conocido o su secreto no es correcto."
 
     def __init__(self) -> None:
         super().__init__(headers={"WWW-Authenticate": 'Basic realm="comanda"'})
@@ -167,7 +167,7 @@ class ConcesionInvalida(Rechazo):
 class ConcesionNoAdmitida(Rechazo):
     """No token is given for this kind of grant."""
 
-    error, title = "unsupported_grant_type", "grant_type debe ser password o refresh_token."
+    error, title = "unsupported_grant_type", "grant_type debe ser password, refresh_token o client_credentials."
 
 
 class AlcanceInvalido(Rechazo):
@@ -182,7 +182,15 @@ def conceder(rol: Rol, limite: str | None, pedido: str | None) -> str:
     Raises:
         AlcanceInvalido: more is asked for than can be given.
     """
-    alcance = [scope for scope in ALCANCES[rol] if limite is None or scope in limite.split()]
+    return limitar([scope for scope in ALCANCES[rol] if limite is None or scope in limite.split()], pedido)
+
+
+def limitar(alcance: Sequence[str], pedido: str | None) -> str:
+    """That scope, narrowed to what is asked for.
+
+    Raises:
+        AlcanceInvalido: more is asked for than can be given.
+    """
     if pedido is None:
         return " ".join(alcance)
     pedidos = set(pedido.split(" "))

@@ -38,6 +38,8 @@ async def _origen(request: Request) -> str:
 async def _persona(principal: Annotated[Principal, allow()]) -> Principal:
     if principal.is_service:
         raise NoAutorizado("Un servicio no tiene cuenta.")
+    if principal.is_client:
+        raise NoAutorizado("Una cuenta de servicio no es un usuario: use el token de una persona.")
     return principal
 
 

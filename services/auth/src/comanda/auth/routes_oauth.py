@@ -1,7 +1,7 @@
 """HTTP ↔ use cases of auth: tokens (RFC 6749, 7009), their keys (RFC 7517) and where all that is (RFC 8414)."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
@@ -15,10 +15,21 @@ from comanda.auth.domain import (
     DemasiadosIntentos,
     SolicitudInvalida,
 )
-from comanda.auth.oauth import CLIENT_ID, describe_refusals, form, form_body, required
+from comanda.auth.oauth import (
+    CLIENT_CREDENTIALS,
+    CLIENT_ID,
+    client_credentials,
+    describe_refusals,
+    form,
+    form_body,
+    required,
+    token_form,
+)
 from comanda.auth.routes import Origen
+from comanda.auth.routes_clientes import Servicio as CuentasDeServicio
 from comanda.auth.routes_sesiones import Servicio
 from comanda.auth.schemas import ConjuntoDeClaves, Metadatos, TokenDocumento
+from comanda.auth.schemas_clientes import TokenDeServicioDocumento
 from comanda.auth.service import Auth
 from comanda.common.problems import describe
 from comanda.common.requests import router
@@ -37,15 +48,17 @@ async def _auth(request: Request) -> Auth:
 
 @routes.post(
     "/auth/token",
-    summary="Log in, or stay logged in",
+    response_model=TokenDocumento | TokenDeServicioDocumento,
+    summary="Log in, or stay logged in; or a token for a service account",
     openapi_extra=form_body(
         ["grant_type"],
-        grant_type="`password` or `refresh_token`",
+        grant_type="`password`, `refresh_token` or `client_credentials`",
         username="the email, for `password`",
         password="the password, for `password`",  # noqa: S106  # a description
         refresh_token="the token that the last answer gave, for `refresh_token`",  # noqa: S106  # a description
         scope="narrows what the token allows",
-        client_id=f"`{CLIENT_ID}`, also when left out",
+        client_id=f"`{CLIENT_ID}`, also when left out; for `client_credentials` the account, unless sent as HTTP Basic",
+        client_secret="its secret, for `client_credentials`, unless sent as HTTP Basic",  # noqa: S106  # a description
     ),
     responses=describe_refusals(
         SolicitudInvalida, ConcesionInvalida, ConcesionNoAdmitida, AlcanceInvalido, ClienteInvalido
@@ -53,10 +66,20 @@ async def _auth(request: Request) -> Auth:
     | describe(DemasiadosIntentos),
 )
 async def token(
-    formulario: Formulario, servicio: Servicio, origen: Origen, request: Request, response: Response
-) -> TokenDocumento:
+    formulario: Annotated[dict[str, str], Depends(token_form)],
+    servicio: Servicio,
+    cuentas: CuentasDeServicio,
+    origen: Origen,
+    request: Request,
+    response: Response,
+) -> Any:
+    response.headers.update(NO_STORE)
     grant_type = required(formulario, "grant_type")
     alcance = formulario.get("scope")
+    if grant_type == CLIENT_CREDENTIALS:
+        client_id, secreto = client_credentials(request, formulario)
+        concedido = await cuentas.conceder(client_id, secreto, alcance=alcance, origen=origen)
+        return TokenDeServicioDocumento(**asdict(concedido))
     if grant_type == "password":
         tokens = await servicio.iniciar(
             required(formulario, "username"),
@@ -70,7 +93,6 @@ async def token(
         tokens = await servicio.renovar(required(formulario, "refresh_token"), alcance=alcance)
     else:
         raise ConcesionNoAdmitida
-    response.headers.update(NO_STORE)
     return TokenDocumento(**asdict(tokens))
 
 

@@ -142,6 +142,6 @@ class Metadatos(BaseModel):
     jwks_uri: str
     scopes_supported: list[str]
     response_types_supported: list[str] = []
-    grant_types_supported: list[str] = ["password", "refresh_token"]
-    token_endpoint_auth_methods_supported: list[str] = ["none"]
+    grant_types_supported: list[str] = ["password", "refresh_token", "client_credentials"]
+    token_endpoint_auth_methods_supported: list[str] = ["none", "client_secret_basic", "client_secret_post"]
     revocation_endpoint_auth_methods_supported: list[str] = ["none"]

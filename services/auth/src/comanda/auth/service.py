@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from comanda.auth.credenciales import Credenciales
+from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.domain import UltimoAdmin, Usuario, normalizar_password, objecion
 from comanda.auth.keys import SigningKeys
 from comanda.auth.passwords import Passwords
@@ -157,6 +158,7 @@ class Auth:
 
     cuentas: Cuentas
     sesiones: Sesiones
+    cuentas_de_servicio: CuentasDeServicio
     keys: SigningKeys
 
 

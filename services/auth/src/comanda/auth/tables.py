@@ -52,4 +52,24 @@ claves = sa.Table(
     sa.Column("creada_en", UtcDateTime, nullable=False),
 )
 
+cuentas_de_servicio = sa.Table(
+    "cuentas_de_servicio",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("nombre", sa.Text, nullable=False),
+    sa.Column("alcances", sa.Text, nullable=False),  # separated by spaces
+    sa.Column("activo", sa.Boolean, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("ultimo_uso", UtcDateTime),
+)
+
+secretos_de_servicio = sa.Table(
+    "secretos_de_servicio",
+    metadata,
+    sa.Column("cuenta_id", sa.Uuid, sa.ForeignKey("cuentas_de_servicio.id"), primary_key=True),
+    sa.Column("huella", sa.String(64), primary_key=True),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("caduca_en", UtcDateTime),  # NULL: the current one
+)
 auditoria = audit_table(metadata)
