@@ -38,6 +38,13 @@ class TestVerify:
         assert principal.has("pedidos:crear")
         assert not principal.has("pedidos")
 
+    async def test_client_without_a_user(self, verifier: Verifier, clock: FakeClock) -> None:
+        assert (await verifier.verify(USER_KEY.sign(user_claims(clock, client_id="ana"), "at+jwt"))).is_client
+        assert not (await verifier.verify(USER_KEY.sign(user_claims(clock), "at+jwt"))).is_client
+        assert not (await verifier.verify(USER_KEY.sign(user_claims(clock, client_id=None), "at+jwt"))).is_client
+        own = service_claims(clock, client_id="pedidos")
+        assert not (await verifier.verify(SERVICE_KEY.sign(own, "svc+jwt"))).is_client
+
     async def test_service_gets_its_fixed_scopes(self, verifier: Verifier, clock: FakeClock) -> None:
         token = SERVICE_KEY.sign(service_claims(clock, scope="admin", aud=["inventario"]), "svc+jwt")
         principal = await verifier.verify(token)
