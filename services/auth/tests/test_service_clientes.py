@@ -10,10 +10,12 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 from auth_internals import count, database, entrar, use_cases
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.app import create_app
 from comanda.auth.cuentas_de_servicio import Actor, CuentasDeServicio, TokenDeServicio
 from comanda.auth.domain import ClienteInvalido, DemasiadosIntentos
+from comanda.auth.repository_clientes import RepositoryClientes
 from comanda.auth.settings import Settings
 from comanda.auth.tables import cuentas_de_servicio, metadata, secretos_de_servicio
 from comanda.common.testing import FakeClock, running
@@ -45,8 +47,16 @@ async def pedir(client: httpx2.AsyncClient, cliente_id: str, secreto: str) -> in
 
 
 class TestReplicas:
-    async def test_rotar_a_la_vez(self, replicas: Any, clock: FakeClock) -> None:
+    async def test_rotar_a_la_vez(self, replicas: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
         clients, admins = replicas
+        caducar = RepositoryClientes.caducar_actual
+
+        async def slowly(self: RepositoryClientes, connection: AsyncConnection, *args: Any) -> None:
+            for _ in range(20):  # time for the others to come as far, if nothing kept them
+                await connection.execute(sa.select(1))
+            await caducar(self, connection, *args)
+
+        monkeypatch.setattr(RepositoryClientes, "caducar_actual", slowly)
         cliente = (await clients[0].post(PATH, json=ERP, headers=admins[0])).json()
         path = f"{PATH}/{cliente['id']}/secreto"
         answers = await asyncio.gather(*(clients[n % 2].post(path, headers=admins[n % 2]) for n in range(4)))
