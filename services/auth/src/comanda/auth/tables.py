@@ -39,7 +39,7 @@ familias = sa.Table(
     sa.Column("rotada_en", UtcDateTime, nullable=False),
     sa.Column("creada_en", UtcDateTime, nullable=False),
     sa.Column("expira_en", UtcDateTime, nullable=False),
-    sa.Column("dispositivo", sa.String(200), nullable=False, server_default=""),
+    sa.Column("dispositivo", sa.String(200), nullable=False, server_default=sa.text("''")),
     sa.Index("ix_familias_usuario_id", "usuario_id", "id"),
     sa.Index("ix_familias_expira_en", "expira_en"),
 )

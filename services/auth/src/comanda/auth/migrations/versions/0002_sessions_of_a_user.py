@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    op.add_column("familias", sa.Column("dispositivo", sa.String(200), nullable=False, server_default=""))
+    op.add_column("familias", sa.Column("dispositivo", sa.String(200), nullable=False, server_default=sa.text("''")))
     op.drop_index("ix_familias_usuario_id", "familias")
     op.create_index("ix_familias_usuario_id", "familias", ["usuario_id", "id"])
 
