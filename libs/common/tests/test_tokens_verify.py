@@ -2,12 +2,14 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from joserfc.jwk import ECKey
 from token_forging import (
     AUDIENCE,
     AUTH,
+    OTHER_KEY,
     SERVICE_KEY,
     USER_KEY,
     Claims,
@@ -21,7 +23,7 @@ from token_forging import (
     user_header,
 )
 
-from comanda.common.tokens import KeySource, Principal, StaticKeys, TrustedIssuer, Verifier, user_issuer
+from comanda.common.tokens import FileKeys, KeySource, Principal, StaticKeys, TrustedIssuer, Verifier, user_issuer
 
 
 @pytest.fixture
@@ -178,6 +180,9 @@ class CountingKeys:
         self.asked += 1
         return await self.keys.key(kid)
 
+    def knows(self, kid: str) -> bool:
+        return self.keys.knows(kid)
+
 
 class TestRemember:
     async def test_second_time_checks_nothing(self, clock: FakeClock) -> None:
@@ -196,6 +201,19 @@ class TestRemember:
         clock.seconds = 930
         assert await refused(verifier, token) == "El token ha caducado."
         assert await refused(verifier, token) == "El token ha caducado."
+
+    async def test_remembered_token_ends_with_its_key(self, clock: FakeClock, tmp_path: Path) -> None:
+        path = tmp_path / "auth.jwks.json"
+        path.write_text(json.dumps(jwks(USER_KEY, OTHER_KEY)))
+        verifier = Verifier([user_issuer(AUTH, FileKeys(path, clock), AUDIENCE)], clock)
+        token = USER_KEY.sign(user_claims(clock, exp=clock.epoch + 1_000_000), "at+jwt")
+        other = OTHER_KEY.sign(user_claims(clock), "at+jwt")
+        first = await verifier.verify(other)
+        await verifier.verify(token)
+        path.write_text(json.dumps(jwks(OTHER_KEY)))
+        clock.seconds = 1
+        assert await refused(verifier, token) == "No se conoce la clave con la que se firmó el token."
+        assert await verifier.verify(other) is first
 
     async def test_least_recently_used_goes_first(self, clock: FakeClock) -> None:
         keys = CountingKeys(StaticKeys(jwks(USER_KEY)))
