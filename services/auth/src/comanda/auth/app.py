@@ -7,7 +7,8 @@ from comanda.auth import routes, routes_clientes, routes_oauth, routes_sesiones
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.first_admin import FirstAdmin
-from comanda.auth.keys import SigningKeys, derive, master_key
+from comanda.auth.key_store import KeyStore, derive
+from comanda.auth.keys import SigningKeys, master_key
 from comanda.auth.passwords import Passwords
 from comanda.auth.refresh_tokens import RefreshTokens
 from comanda.auth.service import Auth, Cuentas
@@ -37,7 +38,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     clock = clock or SystemClock()
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
     secret = master_key(settings)
-    keys = SigningKeys(database, secret, clock)
+    keys = SigningKeys(KeyStore(settings, database, secret, clock), clock)
     passwords = _passwords(settings)
     auth = _auth(settings, database, clock, keys, RefreshTokens(derive(secret, "refresh tokens")), passwords)
 
@@ -60,7 +61,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             use_cases=auth,
             audit=Audit(auditoria, database, clock),
             on_ready=on_ready,
-            loops=[auth.sesiones.barrer],
+            loops=[auth.sesiones.barrer, keys.keep_current],
             on_close=[passwords.aclose],
         )
     )

@@ -1,6 +1,6 @@
-"""All SQL of auth."""
+"""All SQL of auth but that of the signing keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.domain import EmailEnUso, Familia, Usuario, clave_de_email
-from comanda.auth.tables import claves, familias, usuarios
+from comanda.auth.tables import familias, usuarios
 from comanda.common.database import Database
 from comanda.common.pagination import Keyset, Page, PageRequest
 
@@ -123,14 +123,6 @@ class Repository:
         if self._database.dialect == "postgresql":
             lock = sa.func.pg_advisory_xact_lock(sa.func.hashtext("comanda.auth.start"))
             await connection.execute(sa.select(lock))
-
-    async def leer_claves(self, connection: AsyncConnection) -> Sequence[tuple[str, str]]:
-        """The `kid` and the encrypted private half of every signing key, the newest last."""
-        query = sa.select(claves.c.kid, claves.c.privada).order_by(claves.c.creada_en, claves.c.kid)
-        return [(row.kid, row.privada) for row in await connection.execute(query)]
-
-    async def insertar_clave(self, connection: AsyncConnection, kid: str, privada: str, ahora: datetime) -> None:
-        await connection.execute(sa.insert(claves).values(kid=kid, privada=privada, creada_en=ahora))
 
 
 def _values(usuario: Usuario) -> dict[str, Any]:

@@ -50,6 +50,7 @@ claves = sa.Table(
     sa.Column("kid", sa.String(100), primary_key=True),
     sa.Column("privada", sa.Text, nullable=False),  # encrypted with the master key
     sa.Column("creada_en", UtcDateTime, nullable=False),
+    sa.Column("activa_desde", UtcDateTime),  # NULL: from creada_en, as the release before writes it
 )
 
 cuentas_de_servicio = sa.Table(
