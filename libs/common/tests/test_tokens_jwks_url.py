@@ -9,6 +9,7 @@ import pytest
 from token_fetching import URL, FakeFetch, settle
 from token_forging import AUDIENCE, AUTH, OTHER_KEY, USER_KEY, FakeClock, jwks, mode, user_claims
 
+from comanda.common import testing
 from comanda.common.jwks import KeysUnavailable
 from comanda.common.problems import ServicioNoDisponible
 from comanda.common.tokens import UrlKeys, Verifier, user_issuer
@@ -156,6 +157,20 @@ class TestUrlKeys:
         calls = fetch.calls
         assert await source.key(USER_KEY.kid) is not None
         assert fetch.calls == calls
+
+    async def test_no_set_grows_older_than_five_minutes(self) -> None:
+        clock, fetch = testing.FakeClock(), FakeFetch(USER_KEY)
+        source = UrlKeys(URL, None, clock, fetch)
+        task = asyncio.create_task(source.keep_fresh())
+        calls = []
+        for seconds in (0, 200, 100, 199, 1):
+            clock.advance(seconds)
+            await settle()
+            if seconds == 200:
+                await source.key("invented")
+            calls.append(fetch.calls)
+        task.cancel()
+        assert calls == [1, 2, 2, 2, 3]
 
     async def test_rotation(self, clock: FakeClock) -> None:
         fetch = FakeFetch(USER_KEY)

@@ -125,7 +125,14 @@ class UrlKeys:
                 await asyncio.shield(refreshing)
             if self._failing:
                 self._tried_at = None  # a request that needs a key now may ask at once
-            await self._clock.sleep(FIRST_FETCH_SECONDS if self._fetched_at is None else self._max_age_seconds)
+            await self._clock.sleep(self._pause_seconds())
+
+    def _pause_seconds(self) -> float:
+        """Until the set is to be fetched again; one that a token had fetched meanwhile is due later."""
+        if self._fetched_at is None:
+            return FIRST_FETCH_SECONDS
+        due = self._fetched_at + self._max_age_seconds - self._clock.monotonic()
+        return due if due > 0 else self._max_age_seconds
 
     async def _wait_for(self, refreshing: asyncio.Task[None]) -> None:
         if self._waiting >= MAX_WAITING:
