@@ -82,3 +82,35 @@ async def test_solo_administradores(api: Any) -> None:
     await api.registrar()
     response = await api.http.get(AUDITORIA, headers=await api.cabeceras())
     assert (response.status_code, problem(response)) == (403, "no-autorizado")
+
+
+async def test_cuentas_de_servicio(api: Any, clock: FakeClock) -> None:
+    admin = await api.de_admin()
+    body = {"nombre": "ERP", "alcances": ["inventario:leer"]}
+    made = (await api.http.post("/auth/clientes", json=body, headers=admin)).json()
+    path = f"/auth/clientes/{made['id']}"
+    clock.advance(1)
+    assert (await api.http.patch(path, json={"nombre": "Otro"}, headers=admin)).status_code == 200
+    clock.advance(1)
+    rotated = (await api.http.post(f"{path}/secreto", json={}, headers=admin)).json()["client_secret"]
+    clock.advance(1)
+    form = {"grant_type": "client_credentials", "client_id": made["id"], "client_secret": "cmd_equivocado"}
+    assert (await api.http.post("/auth/token", data=form)).status_code == 401
+    clock.advance(1)
+    assert (await api.http.delete(path, headers=admin)).status_code == 204
+    lines = await apuntes(api, admin, objeto=made["id"])
+    assert [line["suceso"] for line in lines] == [
+        "cliente_creado",
+        "cliente_modificado",
+        "cliente_secreto_rotado",
+        "cliente_rechazado",
+        "cliente_revocado",
+    ]
+    for secret in (made["client_secret"], rotated, "cmd_equivocado"):
+        assert secret not in str(lines)
+
+
+async def test_claves_de_firma(api: Any) -> None:
+    [line] = [a for a in await apuntes(api, await api.de_admin()) if a["suceso"] == "clave_creada"]
+    jwks = (await api.http.get("/.well-known/jwks.json")).json()
+    assert line["objeto"] == jwks["keys"][0]["kid"]

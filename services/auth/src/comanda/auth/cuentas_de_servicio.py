@@ -25,7 +25,9 @@ from comanda.auth.refresh_tokens import token_hash
 from comanda.auth.repository import Repository
 from comanda.auth.repository_clientes import RepositoryClientes
 from comanda.auth.settings import Settings
+from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database
@@ -69,6 +71,7 @@ class CuentasDeServicio:
         self._clock = clock
         self._keys = keys
         self._throttling = throttling
+        self._audit = Audit(auditoria, database, clock)
 
     async def conceder(self, client_id: str, secreto: str, *, alcance: str | None, origen: str) -> TokenDeServicio:
         """A token for the account, with its scopes or fewer. Only wrong secrets count against the limits on attempts.
@@ -90,6 +93,7 @@ class CuentasDeServicio:
         self._throttling.check_login(*intento)
         if cuenta is None or not cuenta.activo or usado is None:
             self._throttling.login_failed(*intento)
+            await self._audit.note("cliente_rechazado", cuenta_id or "")
             log.info("client_refused", client_id=cuenta_id and str(cuenta_id), origen=origen)
             raise ClienteInvalido
         concedido = limitar([scope for scope in ALCANCES_DE_SERVICIO if scope in cuenta.alcances], alcance)
@@ -116,6 +120,8 @@ class CuentasDeServicio:
             await self._comprobar(connection, actor)
             await self._repository.insertar(connection, cuenta)
             secreto = await self._nuevo_secreto(connection, cuenta, ahora)
+            created = self._audit.entry("cliente_creado", cuenta.id, nombre=nombre, alcances=alcances)
+            await self._audit.record(connection, created)
         _anotar("client_created", cuenta, actor, alcances=alcances)
         return cuenta, secreto
 
@@ -146,6 +152,8 @@ class CuentasDeServicio:
             modificada = cuenta.modificar(cambios)
             if modificada is not cuenta:
                 await self._repository.actualizar(connection, modificada)
+                changed = self._audit.entry("cliente_modificado", cuenta_id, cambios=dict(cambios))
+                await self._audit.record(connection, changed)
         if modificada is not cuenta:
             _anotar("client_changed", modificada, actor, cambios=dict(cambios))
         return modificada
@@ -167,6 +175,8 @@ class CuentasDeServicio:
                 raise DemasiadosSecretos("Espere a que caduque alguno, o repita con «inmediato»: true.")
             await self._repository.caducar_actual(connection, cuenta_id, ahora + SOLAPE)
             secreto = await self._nuevo_secreto(connection, cuenta, ahora)
+            rotated = self._audit.entry("cliente_secreto_rotado", cuenta_id, inmediato=inmediato)
+            await self._audit.record(connection, rotated)
         _anotar("client_secret_rotated", cuenta, actor, inmediato=inmediato)
         return secreto
 
@@ -183,6 +193,7 @@ class CuentasDeServicio:
             if revocada is not cuenta:
                 await self._repository.actualizar(connection, revocada)
                 await self._repository.olvidar_secretos(connection, cuenta_id)
+                await self._audit.record(connection, self._audit.entry("cliente_revocado", cuenta_id))
         if revocada is not cuenta:
             _anotar("client_revoked", cuenta, actor)
 

@@ -15,7 +15,9 @@ from comanda.auth.claves import Clave, RotacionRechazada, caducadas, objecion_a_
 from comanda.auth.repository import Repository
 from comanda.auth.repository_claves import RepositoryClaves
 from comanda.auth.settings import Settings
+from comanda.auth.tables import auditoria
 from comanda.common.app import NotReady
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.tokens import SigningKey
@@ -36,6 +38,7 @@ class KeyStore:
 
     def __init__(self, settings: Settings, database: Database, master_key: bytes, clock: Clock) -> None:
         self._database = database
+        self._audit = Audit(auditoria, database, clock)
         self._claves = RepositoryClaves()
         self._repository = Repository(database)
         self._cipher = Fernet(base64.urlsafe_b64encode(derive(master_key, "signing keys")))
@@ -65,7 +68,7 @@ class KeyStore:
         async with self._alone() as connection:
             stored, now = await self._readable(connection), self._clock.now()
             if expired := caducadas(stored, now, self.retention):
-                await self._claves.borrar(connection, expired)
+                await self._remove(connection, expired)
             if stored and toca_rotar(stored, now, self._rotate_every):
                 await self._insert(connection, now + self._announce)
             current = await self._readable(connection)
@@ -94,7 +97,7 @@ class KeyStore:
         async with self._alone() as connection:
             await self._readable(connection)
             withdrawn = await self._claves.leer(connection)
-            await self._claves.borrar(connection, withdrawn)
+            await self._remove(connection, withdrawn)
             return await self._insert(connection, self._clock.now()), len(withdrawn)
 
     def signer(self, clave: Clave) -> SigningKey:
@@ -127,7 +130,13 @@ class KeyStore:
         key = SigningKey.generate()
         clave = Clave(key.kid, self._cipher.encrypt(key.to_pem()).decode(), self._clock.now(), activa_desde)
         await self._claves.insertar(connection, clave)
+        signs_from = activa_desde.isoformat()
+        await self._audit.record(connection, self._audit.entry("clave_creada", clave.kid, activa_desde=signs_from))
         return clave
+
+    async def _remove(self, connection: AsyncConnection, claves: Sequence[Clave]) -> None:
+        await self._claves.borrar(connection, claves)
+        await self._audit.record(connection, *(self._audit.entry("clave_retirada", clave.kid) for clave in claves))
 
     def _is_due(self, stored: Sequence[Clave]) -> bool:
         now = self._clock.now()

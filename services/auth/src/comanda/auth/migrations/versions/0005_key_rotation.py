@@ -7,8 +7,8 @@ from alembic import op
 
 from comanda.common.moments import UtcDateTime
 
-revision = "0002"
-down_revision = "0001"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
