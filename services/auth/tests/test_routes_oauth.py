@@ -58,6 +58,7 @@ class TestPassword:
             "client_id": "comanda-web",
             "scope": CLIENTE,
             "sid": claims["sid"],
+            "amr": ["pwd"],
         }
 
     async def test_se_puede_pedir_menos_alcance(self, api: Any) -> None:
@@ -284,7 +285,13 @@ class TestDescubrimiento:
         assert metadata["token_endpoint"] == "https://id.tienda.es/auth/token"
         assert metadata["revocation_endpoint"] == "https://id.tienda.es/auth/revocar"
         assert metadata["jwks_uri"] == "https://id.tienda.es/.well-known/jwks.json"
-        assert metadata["grant_types_supported"] == ["password", "refresh_token", "client_credentials"]
+        assert metadata["grant_types_supported"] == [
+            "password",
+            "refresh_token",
+            "client_credentials",
+            "urn:comanda:params:oauth:grant-type:mfa-otp",
+            "urn:comanda:params:oauth:grant-type:mfa-recovery-code",
+        ]
         methods = ["none", "client_secret_basic", "client_secret_post"]
         assert metadata["token_endpoint_auth_methods_supported"] == methods
         assert metadata["response_types_supported"] == []

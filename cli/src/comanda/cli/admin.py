@@ -47,7 +47,7 @@ async def _create(database: Database, email: str, password: str) -> str:
         async with database.transaction() as connection:
             usuario_id, was = await _make_admin(Repository(database), connection, email, password_hash)
             audit = Audit(auditoria, database, SystemClock())
-            await audit.record(connection, audit.entry("admin_creado", usuario_id, orden="comanda admin create"))
+            await audit.tell(connection, "admin_creado", usuario_id, orden="comanda admin create")
             return was
     finally:
         await passwords.aclose()

@@ -128,10 +128,14 @@ class Audit:
             rows = [{name: getattr(entry, name) for name in Entry.__slots__} for entry in entries]
             await connection.execute(sa.insert(self._table), rows)
 
+    async def tell(self, connection: AsyncConnection, suceso: str, objeto: object = "", **detalle: Any) -> None:
+        """Adds a line about what this request does, in the same transaction."""
+        await self.record(connection, self.entry(suceso, objeto, **detalle))
+
     async def note(self, suceso: str, objeto: object = "", **detalle: Any) -> None:
         """Adds a line about what has no transaction of its own: a refusal."""
         async with self._database.transaction() as connection:
-            await self.record(connection, self.entry(suceso, objeto, **detalle))
+            await self.tell(connection, suceso, objeto, **detalle)
 
     async def page(self, page: PageRequest, *, autor: str | None, objeto: str | None) -> Page[Entry]:
         """The latest first; of one author, and about one object, where named."""

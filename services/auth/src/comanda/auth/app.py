@@ -3,7 +3,7 @@
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from comanda.auth import routes, routes_clientes, routes_oauth, routes_sesiones
+from comanda.auth import routes, routes_clientes, routes_oauth, routes_sesiones, routes_totp
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.first_admin import FirstAdmin
@@ -11,6 +11,8 @@ from comanda.auth.key_store import KeyStore, derive
 from comanda.auth.keys import SigningKeys, master_key
 from comanda.auth.passwords import Passwords
 from comanda.auth.refresh_tokens import RefreshTokens
+from comanda.auth.segundo_factor import SegundoFactor
+from comanda.auth.segundo_paso import SegundoPaso
 from comanda.auth.service import Auth, Cuentas
 from comanda.auth.sesiones import Sesiones
 from comanda.auth.settings import Settings
@@ -40,7 +42,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     secret = master_key(settings)
     keys = SigningKeys(KeyStore(settings, database, secret, clock), clock)
     passwords = _passwords(settings)
-    auth = _auth(settings, database, clock, keys, RefreshTokens(derive(secret, "refresh tokens")), passwords)
+    auth = _auth(settings, database, clock, keys, secret, passwords)
 
     async def on_ready() -> None:
         await keys.load_or_create()
@@ -57,7 +59,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             verifier=verifier(
                 settings, NAME, clock, {"operador": (settings.operador_jwks, ["operaciones:leer"])}, users=keys
             ),
-            routers=[routes.routes, routes_sesiones.routes, routes_clientes.routes, routes_oauth.routes],
+            routers=[
+                routes.routes,
+                routes_sesiones.routes,
+                routes_totp.routes,
+                routes_clientes.routes,
+                routes_oauth.routes,
+            ],
             use_cases=auth,
             audit=Audit(auditoria, database, clock),
             on_ready=on_ready,
@@ -72,14 +80,19 @@ def _auth(
     database: Database,
     clock: Clock,
     keys: SigningKeys,
-    refresh_tokens: RefreshTokens,
+    secret: bytes,
     passwords: Passwords,
 ) -> Auth:
     throttling = Throttling(settings, clock)
     credenciales = Credenciales(passwords, throttling)
+    paso = SegundoPaso(database, clock, secret=secret, throttling=throttling)
+    refresh_tokens = RefreshTokens(derive(secret, "refresh tokens"))
     return Auth(
-        Cuentas(database, clock, passwords=passwords, throttling=throttling, credenciales=credenciales),
-        Sesiones(settings, database, clock, keys=keys, refresh_tokens=refresh_tokens, credenciales=credenciales),
+        Cuentas(database, clock, passwords=passwords, throttling=throttling, credenciales=credenciales, paso=paso),
+        Sesiones(
+            settings, database, clock, keys=keys, refresh_tokens=refresh_tokens, credenciales=credenciales, paso=paso
+        ),
+        SegundoFactor(database, clock, paso=paso, credenciales=credenciales),
         CuentasDeServicio(settings, database, clock, keys=keys, throttling=throttling),
         keys,
     )

@@ -120,8 +120,7 @@ class CuentasDeServicio:
             await self._comprobar(connection, actor)
             await self._repository.insertar(connection, cuenta)
             secreto = await self._nuevo_secreto(connection, cuenta, ahora)
-            created = self._audit.entry("cliente_creado", cuenta.id, nombre=nombre, alcances=alcances)
-            await self._audit.record(connection, created)
+            await self._audit.tell(connection, "cliente_creado", cuenta.id, nombre=nombre, alcances=alcances)
         _anotar("client_created", cuenta, actor, alcances=alcances)
         return cuenta, secreto
 
@@ -152,8 +151,7 @@ class CuentasDeServicio:
             modificada = cuenta.modificar(cambios)
             if modificada is not cuenta:
                 await self._repository.actualizar(connection, modificada)
-                changed = self._audit.entry("cliente_modificado", cuenta_id, cambios=dict(cambios))
-                await self._audit.record(connection, changed)
+                await self._audit.tell(connection, "cliente_modificado", cuenta_id, cambios=dict(cambios))
         if modificada is not cuenta:
             _anotar("client_changed", modificada, actor, cambios=dict(cambios))
         return modificada
@@ -175,8 +173,7 @@ class CuentasDeServicio:
                 raise DemasiadosSecretos("Espere a que caduque alguno, o repita con «inmediato»: true.")
             await self._repository.caducar_actual(connection, cuenta_id, ahora + SOLAPE)
             secreto = await self._nuevo_secreto(connection, cuenta, ahora)
-            rotated = self._audit.entry("cliente_secreto_rotado", cuenta_id, inmediato=inmediato)
-            await self._audit.record(connection, rotated)
+            await self._audit.tell(connection, "cliente_secreto_rotado", cuenta_id, inmediato=inmediato)
         _anotar("client_secret_rotated", cuenta, actor, inmediato=inmediato)
         return secreto
 
@@ -193,7 +190,7 @@ class CuentasDeServicio:
             if revocada is not cuenta:
                 await self._repository.actualizar(connection, revocada)
                 await self._repository.olvidar_secretos(connection, cuenta_id)
-                await self._audit.record(connection, self._audit.entry("cliente_revocado", cuenta_id))
+                await self._audit.tell(connection, "cliente_revocado", cuenta_id)
         if revocada is not cuenta:
             _anotar("client_revoked", cuenta, actor)
 

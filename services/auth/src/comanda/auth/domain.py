@@ -13,7 +13,7 @@ from uuid import UUID
 from starlette.responses import Response
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from comanda.common.problems import Problem
+from comanda.common.problems import NoAutenticado, Problem
 
 Rol = Literal["cliente", "admin"]
 
@@ -90,6 +90,8 @@ class Familia:
     expira_en: datetime
     dispositivo: str = ""
     """What the client called itself when it logged in (`User-Agent`): a hint for its owner, nothing to rely on."""
+    amr: str | None = None
+    """How it began (RFC 8176), separated by spaces; None, from before this was kept: by password."""
 
     def ha_caducado(self, ahora: datetime) -> bool:
         return ahora >= self.expira_en
@@ -139,7 +141,7 @@ class Rechazo(Problem):
     error: ClassVar[str]
 
     def response(self, instance: str) -> Response:
-        body = json.dumps({"error": self.error, "error_description": self.detail}).encode()
+        body = json.dumps({"error": self.error, "error_description": self.detail, **self.extras}).encode()
         return Response(body, self.status, NO_STORE | dict(self.headers or {}), "application/json")
 
 
@@ -167,13 +169,23 @@ class ConcesionInvalida(Rechazo):
 class ConcesionNoAdmitida(Rechazo):
     """No token is given for this kind of grant."""
 
-    error, title = "unsupported_grant_type", "grant_type debe ser password, refresh_token o client_credentials."
+    error, title = (
+        "unsupported_grant_type",
+        "grant_type no es de los que nombra /.well-known/oauth-authorization-server.",
+    )
 
 
 class AlcanceInvalido(Rechazo):
     """The scope asked for does not exist or exceeds what can be granted."""
 
     error, title = "invalid_scope", "El alcance no es correcto."
+
+
+def activo(usuario: Usuario | None) -> Usuario:
+    """Raises `NoAutenticado` when the account was deactivated after the token was issued that names it."""
+    if usuario is None or not usuario.activo:
+        raise NoAutenticado("La cuenta ya no está activa.")
+    return usuario
 
 
 def conceder(rol: Rol, limite: str | None, pedido: str | None) -> str:

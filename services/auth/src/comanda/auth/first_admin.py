@@ -55,7 +55,7 @@ class FirstAdmin:
                 await self._repository.insertar_usuario(connection, admin)
             except EmailEnUso:
                 raise NotReady("COMANDA_ADMIN_EMAIL belongs to a client: set another one") from None
-            await self._audit.record(connection, self._audit.entry("primer_admin_creado", admin.id))
+            await self._audit.tell(connection, "primer_admin_creado", admin.id)
             if given is None:
                 self._keep(password)  # before the commit, so that no admin exists whose password nobody knows
         log.info("first_admin_created", usuario_id=str(admin.id))

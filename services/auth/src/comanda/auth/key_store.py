@@ -131,7 +131,7 @@ class KeyStore:
         clave = Clave(key.kid, self._cipher.encrypt(key.to_pem()).decode(), self._clock.now(), activa_desde)
         await self._claves.insertar(connection, clave)
         signs_from = activa_desde.isoformat()
-        await self._audit.record(connection, self._audit.entry("clave_creada", clave.kid, activa_desde=signs_from))
+        await self._audit.tell(connection, "clave_creada", clave.kid, activa_desde=signs_from)
         return clave
 
     async def _remove(self, connection: AsyncConnection, claves: Sequence[Clave]) -> None:

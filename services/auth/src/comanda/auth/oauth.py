@@ -16,6 +16,10 @@ CLIENT_ID = "comanda-web"
 CLIENT_CREDENTIALS = "client_credentials"
 """The grant of service accounts (RFC 6749 §4.4)."""
 
+MFA_OTP = "urn:comanda:params:oauth:grant-type:mfa-otp"
+MFA_RECOVERY_CODE = "urn:comanda:params:oauth:grant-type:mfa-recovery-code"
+"""The second step of a log-in (extension grants, RFC 6749 §4.5), with `otp` or `recovery_code`."""
+
 MAX_FIELDS = 50
 
 
@@ -123,11 +127,10 @@ def describe_refusals(*refusals: type[Rechazo]) -> dict[int | str, dict[str, Any
     described: dict[int | str, dict[str, Any]] = {}
     for status in sorted({refusal.status for refusal in refusals}):
         errors = [refusal.error for refusal in refusals if refusal.status == status]
-        schema = {
-            "type": "object",
-            "required": ["error"],
-            "properties": {"error": {"type": "string", "enum": errors}, "error_description": {"type": "string"}},
-        }
+        properties = {"error": {"type": "string", "enum": errors}, "error_description": {"type": "string"}}
+        for refusal in refusals:
+            properties |= refusal.extra_schema if refusal.status == status else {}
+        schema = {"type": "object", "required": ["error"], "properties": properties}
         described[status] = {
             "description": " · ".join(f"`{error}`" for error in errors),
             "content": {"application/json": {"schema": schema}},

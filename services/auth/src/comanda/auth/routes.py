@@ -90,7 +90,12 @@ async def modificar_yo(
 async def cambiar_password(datos: PasswordCambio, servicio: Servicio, persona: Persona, origen: Origen) -> None:
     sesion = UUID(persona.session_id) if persona.session_id else None
     await servicio.cambiar_password(
-        UUID(persona.subject), actual=datos.actual, nueva=datos.nueva, sesion=sesion, origen=origen
+        UUID(persona.subject),
+        actual=datos.actual,
+        nueva=datos.nueva,
+        codigo=datos.codigo,
+        sesion=sesion,
+        origen=origen,
     )
 
 

@@ -8,6 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from comanda.auth.domain import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, Familia, Rol, Usuario, es_email, objecion
 from comanda.auth.domain import normalizar_password as normalizar
+from comanda.auth.oauth import MFA_OTP, MFA_RECOVERY_CODE
+from comanda.auth.schemas_totp import Codigo
 from comanda.common.requests import Body, Boolean, Line
 
 
@@ -52,6 +54,7 @@ class YoCambios(Body):
 class PasswordCambio(Body):
     actual: Annotated[str, Field(json_schema_extra={"format": "password"})]
     nueva: PasswordNuevo
+    codigo: Codigo | None = None
 
 
 class UsuarioCambios(Body):
@@ -142,6 +145,6 @@ class Metadatos(BaseModel):
     jwks_uri: str
     scopes_supported: list[str]
     response_types_supported: list[str] = []
-    grant_types_supported: list[str] = ["password", "refresh_token", "client_credentials"]
+    grant_types_supported: list[str] = ["password", "refresh_token", "client_credentials", MFA_OTP, MFA_RECOVERY_CODE]
     token_endpoint_auth_methods_supported: list[str] = ["none", "client_secret_basic", "client_secret_post"]
     revocation_endpoint_auth_methods_supported: list[str] = ["none"]

@@ -48,6 +48,10 @@ class Settings(ServiceSettings):
     )
     sweep_seconds: Seconds = Field(60, description="pause between two sweeps of sessions that have ended")
 
+    admin_mfa_required: bool = Field(
+        False, description="an admin who logs in without a second factor gets the scopes of a client only"
+    )
+
     argon2_time_cost: int = Field(2, ge=1, le=100, description="passes of Argon2id")
     argon2_memory_kib: int = Field(
         19_456, ge=8, le=4_194_304, description="memory of one Argon2id hash, KiB (OWASP: 19 MiB, 2 passes, 1 lane)"

@@ -40,8 +40,29 @@ familias = sa.Table(
     sa.Column("creada_en", UtcDateTime, nullable=False),
     sa.Column("expira_en", UtcDateTime, nullable=False),
     sa.Column("dispositivo", sa.String(200), nullable=False, server_default=sa.text("''")),
+    sa.Column("amr", sa.String(50)),  # NULL: by password, before this was kept
     sa.Index("ix_familias_usuario_id", "usuario_id", "id"),
     sa.Index("ix_familias_expira_en", "expira_en"),
+)
+
+totp = sa.Table(
+    "totp",
+    metadata,
+    sa.Column("usuario_id", sa.Uuid, sa.ForeignKey("usuarios.id"), primary_key=True),
+    sa.Column("secreto", sa.Text, nullable=False),  # encrypted with the master key
+    sa.Column("activado_en", UtcDateTime),  # NULL: not yet confirmed
+    sa.Column("ultimo_paso", sa.BigInteger, nullable=False),
+    sa.Column("usos", sa.Integer, nullable=False),
+    sa.Column("fallos", sa.Integer, nullable=False),
+    sa.Column("fallado_en", UtcDateTime),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+)
+
+codigos_recuperacion = sa.Table(
+    "codigos_recuperacion",
+    metadata,
+    sa.Column("usuario_id", sa.Uuid, sa.ForeignKey("usuarios.id"), primary_key=True),
+    sa.Column("codigo_hash", sa.String(64), primary_key=True),  # a spent code has no row
 )
 
 claves = sa.Table(

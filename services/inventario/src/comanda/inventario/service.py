@@ -101,7 +101,7 @@ class Inventario:
             if not await self._repository.insertar_existencias(connection, nuevas):
                 raise InventarioExistente
             await self._repository.insertar_movimientos(connection, [entrada])
-            await self._audit.record(connection, self._audit.entry("inventario_creado", producto_id, cantidad=cantidad))
+            await self._audit.tell(connection, "inventario_creado", producto_id, cantidad=cantidad)
         return nuevas
 
     async def consultar(self, producto_id: UUID) -> Existencias:
@@ -146,9 +146,8 @@ class Inventario:
             movimiento = Movimiento(self._clock.new_id(), producto_id, tipo, cambio, motivo, None, ahora)
             await self._repository.guardar_existencias(connection, [despues])
             await self._repository.insertar_movimientos(connection, [movimiento])
-            await self._audit.record(
-                connection,
-                self._audit.entry("existencias_movidas", producto_id, movimiento=str(movimiento.id), tipo=tipo.value),
+            await self._audit.tell(
+                connection, "existencias_movidas", producto_id, movimiento=str(movimiento.id), tipo=tipo.value
             )
             answer = render(movimiento, despues)
             if key:

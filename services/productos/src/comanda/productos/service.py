@@ -42,7 +42,7 @@ class Catalogo:
         )
         async with self._database.transaction() as connection:
             await self._repository.insertar(connection, producto)
-            await self._audit.record(connection, self._audit.entry("producto_creado", producto.id, sku=sku))
+            await self._audit.tell(connection, "producto_creado", producto.id, sku=sku)
         return producto
 
     async def consultar(self, producto_id: UUID) -> Producto:
@@ -71,9 +71,7 @@ class Catalogo:
             modificado = producto.modificar(cambios, self._clock.now())
             if modificado is not producto:
                 await self._repository.actualizar(connection, modificado)
-                await self._audit.record(
-                    connection, self._audit.entry("producto_modificado", producto_id, cambios=dict(cambios))
-                )
+                await self._audit.tell(connection, "producto_modificado", producto_id, cambios=dict(cambios))
         return modificado
 
     async def _leer(self, ids: Sequence[UUID]) -> Sequence[Producto | Problem]:
