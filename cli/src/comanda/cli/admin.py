@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.auth.domain import Usuario, es_email, normalizar_password, objecion
 from comanda.auth.passwords import Passwords
 from comanda.auth.repository import Repository
+from comanda.auth.repository_totp import RepositoryTotp
 from comanda.auth.tables import auditoria
 from comanda.cli import environment
 from comanda.cli.errors import CommandFailed
@@ -45,7 +46,7 @@ async def _create(database: Database, email: str, password: str) -> str:
         await migrations.migrate(database, "comanda.auth")
         password_hash = await passwords.hash(password)
         async with database.transaction() as connection:
-            usuario_id, was = await _make_admin(Repository(database), connection, email, password_hash)
+            usuario_id, was = await _make_admin(database, connection, email, password_hash)
             audit = Audit(auditoria, database, SystemClock())
             await audit.tell(connection, "admin_creado", usuario_id, orden="comanda admin create")
             return was
@@ -55,9 +56,9 @@ async def _create(database: Database, email: str, password: str) -> str:
 
 
 async def _make_admin(
-    repository: Repository, connection: AsyncConnection, email: str, password_hash: str
+    database: Database, connection: AsyncConnection, email: str, password_hash: str
 ) -> tuple[UUID, str]:
-    clock = SystemClock()
+    repository, clock = Repository(database), SystemClock()
     known = await repository.leer_por_email(connection, email)
     if known is None:
         now = clock.now()
@@ -68,4 +69,6 @@ async def _make_admin(
     changed = changed.modificar({"rol": "admin", "activo": True}, clock.now())
     await repository.actualizar_usuario(connection, changed)
     await repository.terminar_familias_de(connection, known.id)
+    if await RepositoryTotp(database).quitar_factor(connection, known.id):
+        return known.id, "administrator with a new password and no second factor; their sessions have ended"
     return known.id, "administrator with a new password; their sessions have ended"
