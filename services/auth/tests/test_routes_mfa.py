@@ -179,6 +179,13 @@ class TestMfaToken:
         await api.http.post("/auth/yo/password", json=body, headers=con_factor.headers)
         assert refusal(await completar(api.http, token, con_factor.app.codigo())) == "invalid_grant"
 
+    async def test_tambien_si_la_cambia_quien_no_sabe_de_segundos_factores(self, con_factor: Ana, api: Any) -> None:
+        """A replica of the release before does."""
+        token = await pedir_mfa_token(api)
+        async with database(api).transaction() as connection:
+            await connection.execute(sa.update(usuarios).values(password_hash="otro"))
+        assert refusal(await completar(api.http, token, con_factor.app.codigo())) == "invalid_grant"
+
     async def test_muere_con_la_cuenta_aunque_vuelva(self, con_factor: Ana, api: Any) -> None:
         token, path = await pedir_mfa_token(api), f"/auth/usuarios/{con_factor.usuario['id']}"
         admin = await api.de_admin()

@@ -81,7 +81,7 @@ class Sesiones:
             log.info("login_failed", usuario_id=usuario and str(usuario.id), origen=origen)
             await self._audit.note("login_fallido", usuario.id if usuario else "")
             raise ConcesionInvalida
-        conceder(usuario.rol, None, alcance)  # is refused here, not after a second step
+        conceder(usuario.rol, None, alcance)  # what cannot be granted is refused now, not after a second step
         async with self._database.transaction() as connection:
             usuario = await self._confirmar(connection, usuario, verdict)
             mfa_token = await self._paso.pendiente(connection, usuario, client_id=client_id, alcance=alcance)
