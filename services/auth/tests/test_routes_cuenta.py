@@ -26,6 +26,7 @@ class TestRegistrar:
             "nombre": "Ana",
             "rol": "cliente",
             "creado_en": "2026-01-01T12:00:00Z",
+            "email_verificado": False,
         }
 
     async def test_el_nombre_puede_faltar(self, api: Any) -> None:

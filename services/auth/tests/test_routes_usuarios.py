@@ -23,7 +23,7 @@ class TestListar:
         assert [user["email"] for user in second.json()["elementos"]] == ["u1@ejemplo.es", "u2@ejemplo.es"]
         assert second.json()["siguiente"] is None
         assert second.json()["elementos"][0].keys() == {
-            *("id", "email", "nombre", "rol", "activo", "creado_en", "actualizado_en")
+            *("id", "email", "nombre", "rol", "activo", "creado_en", "actualizado_en", "email_verificado")
         }
 
     async def test_un_cliente_no_puede(self, api: Any) -> None:

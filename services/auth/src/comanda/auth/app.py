@@ -3,13 +3,16 @@
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from comanda.auth import routes, routes_clientes, routes_oauth, routes_sesiones, routes_totp
+from comanda.auth import routes, routes_clientes, routes_oauth, routes_password, routes_sesiones, routes_totp
+from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
+from comanda.auth.enlaces import Enlaces
 from comanda.auth.first_admin import FirstAdmin
 from comanda.auth.key_store import KeyStore, derive
 from comanda.auth.keys import SigningKeys, master_key
 from comanda.auth.passwords import Passwords
+from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.refresh_tokens import RefreshTokens
 from comanda.auth.segundo_factor import SegundoFactor
 from comanda.auth.segundo_paso import SegundoPaso
@@ -61,6 +64,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             ),
             routers=[
                 routes.routes,
+                routes_password.routes,
                 routes_sesiones.routes,
                 routes_totp.routes,
                 routes_clientes.routes,
@@ -69,7 +73,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             use_cases=auth,
             audit=Audit(auditoria, database, clock),
             on_ready=on_ready,
-            loops=[auth.sesiones.barrer, keys.keep_current],
+            loops=[auth.sesiones.barrer, keys.keep_current, auth.buzon.repartir],
             on_close=[passwords.aclose],
         )
     )
@@ -87,13 +91,25 @@ def _auth(
     credenciales = Credenciales(passwords, throttling)
     paso = SegundoPaso(database, clock, secret=secret, throttling=throttling)
     refresh_tokens = RefreshTokens(derive(secret, "refresh tokens"))
+    enlaces = Enlaces(derive(secret, "mail links"))
+    buzon = Buzon(settings, database, clock, enlaces)
     return Auth(
-        Cuentas(database, clock, passwords=passwords, throttling=throttling, credenciales=credenciales, paso=paso),
+        Cuentas(
+            database,
+            clock,
+            passwords=passwords,
+            throttling=throttling,
+            credenciales=credenciales,
+            paso=paso,
+            buzon=buzon,
+        ),
         Sesiones(
             settings, database, clock, keys=keys, refresh_tokens=refresh_tokens, credenciales=credenciales, paso=paso
         ),
         SegundoFactor(database, clock, paso=paso, credenciales=credenciales),
         CuentasDeServicio(settings, database, clock, keys=keys, throttling=throttling),
+        Recuperacion(database, clock, buzon=buzon, enlaces=enlaces, passwords=passwords, throttling=throttling),
+        buzon,
         keys,
     )
 

@@ -61,6 +61,12 @@ class Usuario:
     version: int
     creado_en: datetime
     actualizado_en: datetime
+    email_verificado_en: datetime | None = None
+    """When somebody who reads the mail of that address showed it, None if nobody has."""
+
+    @property
+    def email_verificado(self) -> bool:
+        return self.email_verificado_en is not None
 
     @property
     def es_admin_activo(self) -> bool:

@@ -80,6 +80,7 @@ class UsuarioDocumento(BaseModel):
     nombre: str
     rol: Rol
     creado_en: AwareDatetime
+    email_verificado: bool
 
     @classmethod
     def de(cls, usuario: Usuario) -> "UsuarioDocumento":

@@ -7,11 +7,13 @@ from uuid import UUID
 
 import structlog
 
+from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.domain import UltimoAdmin, Usuario, activo, normalizar_password, objecion
 from comanda.auth.keys import SigningKeys
 from comanda.auth.passwords import Passwords
+from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.repository import Repository
 from comanda.auth.segundo_factor import SegundoFactor
 from comanda.auth.segundo_paso import SegundoPaso
@@ -41,6 +43,7 @@ class Cuentas:
         throttling: Throttling,
         credenciales: Credenciales,
         paso: SegundoPaso,
+        buzon: Buzon,
     ) -> None:
         self._database = database
         self._repository = Repository(database)
@@ -50,6 +53,7 @@ class Cuentas:
         self._throttling = throttling
         self._credenciales = credenciales
         self._paso = paso
+        self._buzon = buzon
 
     async def registrar(self, *, email: str, password: str, nombre: str, origen: str) -> Usuario:
         """Raises `EmailEnUso`, `DemasiadosIntentos`, `ServicioSaturado`."""
@@ -69,6 +73,7 @@ class Cuentas:
         async with self._database.transaction() as connection:
             await self._repository.insertar_usuario(connection, usuario)
             await self._audit.tell(connection, "usuario_registrado", usuario.id)
+            await self._buzon.echar(connection, usuario.id, "verificar")
         return usuario
 
     async def consultar_propio(self, usuario_id: UUID) -> Usuario:
@@ -122,6 +127,7 @@ class Cuentas:
             if correcto:
                 await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=nuevo_hash))
                 await self._repository.terminar_familias_de(connection, usuario_id, salvo=sesion)
+                await self._buzon.echar(connection, usuario_id, "aviso-password")
                 await self._audit.tell(connection, "password_cambiada", usuario_id)
         if not correcto:
             raise codigo_incorrecto()
@@ -176,6 +182,8 @@ class Auth:
     sesiones: Sesiones
     segundo_factor: SegundoFactor
     cuentas_de_servicio: CuentasDeServicio
+    recuperacion: Recuperacion
+    buzon: Buzon
     keys: SigningKeys
 
 

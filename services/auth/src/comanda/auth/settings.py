@@ -1,11 +1,14 @@
 """What auth can be told through its environment."""
 
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from comanda.auth.correo import remitente
 from comanda.auth.domain import es_email, normalizar_password, objecion
+from comanda.auth.envio import ServidorSmtp
 from comanda.common.settings import Seconds, ServiceSettings, default_database
 
 MASTER_KEY_MIN = 32
@@ -64,6 +67,30 @@ class Settings(ServiceSettings):
     login_attempts_per_source_per_minute: int = Field(300, ge=1, description="failed logins from one address")
     registrations_per_source_per_minute: int = Field(600, ge=1, description="registrations from one address")
 
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="who takes our mail: smtp://user:password@host:587 (STARTTLS), smtps://…, smtp+insecure://host:25; "
+        "default: files in COMANDA_DATA/correo, in production no mail",
+    )
+    mail_from: str = Field("", description="sender of our mail: Tienda <no-responder@tienda.es>")
+    public_url: str = Field(
+        "", description="where the pages are that the links in mails lead to; default: the issuer's address"
+    )
+    mail_seconds: Seconds = Field(2, description="pause between two looks for mails that wait to be sent")
+    mails_per_address_per_hour: int = Field(3, ge=1, description="links of one kind mailed to one address")
+    forgotten_passwords_per_source_per_minute: int = Field(
+        60, ge=1, description="links for a forgotten password asked for from one address"
+    )
+    reset_link_seconds: int = Field(1800, ge=60, le=86_400, description="life of a link that sets a password")
+    verification_link_seconds: int = Field(
+        86_400, ge=60, le=2_592_000, description="life of a link that verifies an address"
+    )
+
+    @property
+    def tienda(self) -> str:
+        """Where the pages are that people see."""
+        return self.public_url or self.issuer
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         object.__setattr__(self, "auth_issuer", self.issuer)  # what common calls the issuer of users' tokens
@@ -85,4 +112,20 @@ class Settings(ServiceSettings):
             reason = objecion(password, self.admin_email)
             if reason:
                 raise ValueError(f"COMANDA_ADMIN_PASSWORD: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _usable_mail(self) -> Self:
+        try:
+            variable = "AUTH_PUBLIC_URL"
+            if urlsplit(self.tienda).scheme not in ("http", "https") or not urlsplit(self.tienda).hostname:
+                raise ValueError("debe ser http:// o https://…")
+            variable = "AUTH_SMTP_URL"
+            if self.smtp_url:
+                ServidorSmtp.de(self.smtp_url.get_secret_value())
+            variable = "AUTH_MAIL_FROM"
+            if self.smtp_url or self.mail_from:
+                remitente(self.mail_from)
+        except ValueError as error:
+            raise ValueError(f"{variable}: {error}") from None
         return self

@@ -23,6 +23,7 @@ usuarios = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("creado_en", UtcDateTime, nullable=False),
     sa.Column("actualizado_en", UtcDateTime, nullable=False),
+    sa.Column("email_verificado_en", UtcDateTime),
     sa.CheckConstraint("rol IN ('cliente', 'admin')", name="ck_usuarios_rol"),
     sa.Index("ix_usuarios_admins", "id", sqlite_where=_active_admin, postgresql_where=_active_admin),
 )
@@ -95,3 +96,16 @@ secretos_de_servicio = sa.Table(
     sa.Column("caduca_en", UtcDateTime),  # NULL: the current one
 )
 auditoria = audit_table(metadata)
+correos = sa.Table(
+    "correos",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    # NULL: nobody has the address. No foreign key: checking it would take time only where somebody has.
+    sa.Column("usuario_id", sa.Uuid),
+    sa.Column("motivo", sa.String(20), nullable=False),
+    sa.Column("intentos", sa.Integer, nullable=False),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("siguiente_en", UtcDateTime, nullable=False),
+    sa.Index("ix_correos_siguiente_en", "siguiente_en"),
+    sa.Index("ix_correos_usuario_id", "usuario_id", "motivo"),
+)

@@ -3,7 +3,7 @@
 import math
 from collections import OrderedDict, deque
 
-from limits import RateLimitItem, RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -26,6 +26,11 @@ class Throttling:
         self._registrations = RateLimitItemPerMinute(
             settings.registrations_per_source_per_minute, namespace="registration"
         )
+        self._forgotten = RateLimitItemPerMinute(
+            settings.forgotten_passwords_per_source_per_minute, namespace="forgotten"
+        )
+        self._reset_mails = RateLimitItemPerHour(settings.mails_per_address_per_hour, namespace="reset")
+        self._verification_mails = RateLimitItemPerHour(settings.mails_per_address_per_hour, namespace="verification")
 
     def check_login(self, account: str, source: str) -> None:
         """Raises `DemasiadosIntentos` when this account from this source, or this source, failed too often."""
@@ -40,6 +45,20 @@ class Throttling:
         """Counts a registration. Raises `DemasiadosIntentos`."""
         self._check(self._registrations, source)
         self._windows.hit(self._registrations, source)
+
+    def forgotten_password(self, source: str) -> None:
+        """Counts a password called forgotten. Raises `DemasiadosIntentos`."""
+        self._check(self._forgotten, source)
+        self._windows.hit(self._forgotten, source)
+
+    def reset_mail(self, address: str) -> bool:
+        """Counts a link for a new password; False when that address, whoever has it, got enough of them."""
+        return self._windows.hit(self._reset_mails, address)
+
+    def verification_mail(self, usuario_id: str) -> None:
+        """Counts a link that verifies an address. Raises `DemasiadosIntentos`."""
+        self._check(self._verification_mails, usuario_id)
+        self._windows.hit(self._verification_mails, usuario_id)
 
     def _check(self, limit: RateLimitItem, *key: str) -> None:
         if not self._windows.test(limit, *key):
