@@ -31,6 +31,34 @@ class TestSettings:
         monkeypatch.setenv("AUTH_MASTER_KEY", KEY)
         assert KEY not in repr(load(Settings))
 
+    def test_el_correo(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert load(Settings).tienda == "http://127.0.0.1:8000"
+        monkeypatch.setenv("AUTH_SMTP_URL", "smtp://tienda:la-clave@correo.es")
+        monkeypatch.setenv("AUTH_MAIL_FROM", "Tienda <no@tienda.es>")
+        monkeypatch.setenv("AUTH_PUBLIC_URL", "https://tienda.es")
+        settings = load(Settings)
+        assert settings.tienda == "https://tienda.es"
+        assert "la-clave" not in repr(settings)
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("AUTH_SMTP_URL", "correo.es:25"),
+            ("AUTH_MAIL_FROM", ""),
+            ("AUTH_MAIL_FROM", "Tienda"),
+            ("AUTH_PUBLIC_URL", "tienda.es"),
+        ],
+    )
+    def test_un_correo_imposible_se_dice_al_arrancar(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+    ) -> None:
+        given = {"AUTH_SMTP_URL": "smtp://x:la-clave@correo.es", "AUTH_MAIL_FROM": "no@tienda.es", variable: value}
+        for name, text in given.items():
+            monkeypatch.setenv(name, text)
+        with pytest.raises(InvalidSettings, match=f"^{variable}: ") as refusal:
+            load(Settings)
+        assert "la-clave" not in str(refusal.value)
+
     @pytest.mark.parametrize(("name", "value"), [("EMAIL", "nadie"), ("PASSWORD", "corta")])
     def test_un_admin_imposible_se_dice_al_arrancar(
         self, monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -1,7 +1,6 @@
 """Mails are put here in the transaction that causes them, and leave from here in the background."""
 
 from datetime import timedelta
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -38,7 +37,7 @@ class Buzon:
         self._clock = clock
         self._enlaces = enlaces
         self._transporte = _transporte(settings)
-        self._remitente = correos.remitente(settings.mail_from or f"Comanda <comanda@{_host(settings.tienda)}>")
+        self._remitente = correos.remitente(settings.mail_from or "Comanda <comanda@localhost>")
 
     @property
     def abierto(self) -> bool:
@@ -159,7 +158,3 @@ def _agotado(correo: Correo) -> bool:
 
 def _espera(intentos: int) -> timedelta:
     return timedelta(seconds=min(FIRST_WAIT_SECONDS * 2**intentos, MAX_WAIT_SECONDS))
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or "localhost"

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.buzon import Buzon
-from comanda.auth.domain import clave_de_email, normalizar_password, objecion
-from comanda.auth.enlaces import Enlaces
+from comanda.auth.domain import Usuario, clave_de_email, normalizar_password, objecion
+from comanda.auth.enlaces import Enlace, Enlaces
 from comanda.auth.passwords import Passwords
 from comanda.auth.repository import Repository
 from comanda.auth.tables import auditoria
@@ -79,17 +81,14 @@ class Recuperacion:
             ServicioSaturado.
         """
         enlace = self._enlaces.leer("restablecer", token)
-        async with self._database.read() as connection:
-            leido = await self._repository.leer_usuario(connection, enlace.usuario_id)
-        usuario = self._enlaces.comprobar(enlace, leido, self._clock.now())
+        usuario = await self._comprobar(enlace)
         motivo = objecion(normalizar_password(nueva), usuario.email)
         if motivo:
             raise DatosInvalidos.of("nueva", motivo)
         nuevo_hash = await self._passwords.hash(nueva)
         async with self._database.transaction() as connection:
             ahora = self._clock.now()
-            leido = await self._repository.leer_usuario(connection, enlace.usuario_id, bloquear=True)
-            usuario = self._enlaces.comprobar(enlace, leido, ahora)
+            usuario = await self._bloquear(connection, enlace, ahora)
             verificado = usuario.modificar({"email_verificado_en": usuario.email_verificado_en or ahora}, ahora)
             await self._repository.actualizar_usuario(connection, replace(verificado, password_hash=nuevo_hash))
             await self._repository.terminar_familias_de(connection, usuario.id)
@@ -119,13 +118,24 @@ class Recuperacion:
     async def verificar(self, token: str) -> None:
         """Notes that the address is its user's. Again, it changes nothing. Raises `EnlaceInvalido`."""
         enlace = self._enlaces.leer("verificar", token)
+        await self._comprobar(enlace)
         async with self._database.transaction() as connection:
             ahora = self._clock.now()
-            leido = await self._repository.leer_usuario(connection, enlace.usuario_id, bloquear=True)
-            usuario = self._enlaces.comprobar(enlace, leido, ahora)
+            usuario = await self._bloquear(connection, enlace, ahora)
             if usuario.email_verificado:
                 return
             verificado = usuario.modificar({"email_verificado_en": ahora}, ahora)
             await self._repository.actualizar_usuario(connection, verificado)
             await self._audit.tell(connection, "email_verificado", usuario.id)
         log.info("email_verified", usuario_id=str(usuario.id))
+
+    async def _comprobar(self, enlace: Enlace) -> Usuario:
+        """Whose link it is, before anything is hashed or locked for it. Raises `EnlaceInvalido`."""
+        async with self._database.read() as connection:
+            leido = await self._repository.leer_usuario(connection, enlace.usuario_id)
+        return self._enlaces.comprobar(enlace, leido, self._clock.now())
+
+    async def _bloquear(self, connection: AsyncConnection, enlace: Enlace, ahora: datetime) -> Usuario:
+        """Whose link it still is, with nobody able to change that user now. Raises `EnlaceInvalido`."""
+        leido = await self._repository.leer_usuario(connection, enlace.usuario_id, bloquear=True)
+        return self._enlaces.comprobar(enlace, leido, ahora)
