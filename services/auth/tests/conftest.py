@@ -1,15 +1,21 @@
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from auth_internals import count, use_cases
 from authenticator import Ana
 from fastapi import FastAPI
+from mailed import Recibir, read
 
 from comanda.auth.app import create_app
+from comanda.auth.buzon import Buzon
 from comanda.auth.settings import Settings
+from comanda.auth.tables import correos
 from comanda.common.testing import Databases, FakeClock, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
@@ -113,3 +119,25 @@ async def ana(api: Any, clock: FakeClock) -> Ana:
 @pytest.fixture
 async def con_factor(ana: Ana) -> Ana:
     return await ana.activar()
+
+
+def sin_bucle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests have mails sent themselves, so that none leaves between two of their steps."""
+
+    async def rest(self: Buzon) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Buzon, "repartir", rest)
+
+
+@pytest.fixture
+def recibir(api: Api, data_folder: Path) -> Recibir:
+    """Everything that was mailed so far, once nothing waits any more."""
+
+    async def recibir() -> list[EmailMessage]:
+        while await use_cases(api).buzon.enviar_siguiente():
+            pass
+        assert await count(api, correos) == 0
+        return read(data_folder / "correo")
+
+    return recibir

@@ -1,12 +1,16 @@
 """What the outbox promises when servers, processes and replicas fail."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
+from auth_internals import until
 from mail_server import Estafeta, estafeta
 
 from comanda.auth import buzon as module
@@ -16,10 +20,9 @@ from comanda.auth.enlaces import Enlaces
 from comanda.auth.repository import Repository
 from comanda.auth.repository_correo import Motivo, RepositoryCorreo
 from comanda.auth.settings import Settings
-from comanda.auth.tables import correos, metadata
+from comanda.auth.tables import correos
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.testing import Databases, FakeClock, free_port
-from comanda.common.testing_schema import schema_differences
 
 
 class Puesto:
@@ -269,6 +272,25 @@ class TestFallos:
         assert await puesto.esperan() == []
 
 
-async def test_las_migraciones_dan_las_tablas(databases: Databases) -> None:
-    differences = await schema_differences(await databases.new("comanda.auth"), metadata)
-    assert [found for found in differences if "dispositivo" not in str(found)] == []  # SQLite tells no default of ''
+class TestRepartir:
+    async def test_envia_sin_que_nadie_se_lo_pida(self, api: Any, clock: FakeClock, data_folder: Path) -> None:
+        await api.registrar()
+
+        async def arrived_a_moment_later() -> int:
+            clock.advance(2)  # the loop may just have begun to sleep
+            return len(list((data_folder / "correo").glob("*.eml")))
+
+        await until(arrived_a_moment_later, 1)
+
+    async def test_en_produccion_sin_servidor_lo_dice_una_vez(
+        self, make_settings: Callable[..., Settings], clock: FakeClock
+    ) -> None:
+        puesto = Puesto(make_settings(environment="production"), clock)
+        with structlog.testing.capture_logs() as lines:
+            loop = asyncio.create_task(puesto.buzon.repartir())
+            for _ in range(3):
+                await asyncio.sleep(0)
+                clock.advance(2)
+            loop.cancel()
+        assert lines == [{"event": "mail_not_configured", "variable": "AUTH_SMTP_URL", "log_level": "warning"}]
+        await puesto.database.aclose()

@@ -1,20 +1,28 @@
 """The contract of forgotten passwords and verified addresses."""
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import SMTPUTF8
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import structlog
-from auth_internals import count, database, until, use_cases
+from auth_internals import count, database
+from mailed import (
+    AVISO,
+    EMAIL,
+    NUEVA,
+    PASSWORD,
+    RESTABLECER,
+    VERIFICAR,
+    Recibir,
+    enlace,
+    invalido,
+    olvidada,
+    restablecer,
+)
 
 from comanda.auth.app import create_app
 from comanda.auth.passwords import Passwords
@@ -22,61 +30,10 @@ from comanda.auth.settings import Settings
 from comanda.auth.tables import correos, usuarios
 from comanda.common.testing import FakeClock, fields, problem, running
 
-EMAIL, PASSWORD, NUEVA = "ana@ejemplo.es", "caballo correcto", "otra muy distinta"
-RESTABLECER, VERIFICAR, AVISO = (
-    "Una contraseña nueva para su cuenta",
-    "Confirme su dirección de correo",
-    "La contraseña de su cuenta ha cambiado",
-)
+pytestmark = pytest.mark.usefixtures("sin_bucle")
 
 mine: ContextVar[bool] = ContextVar("mine", default=False)
 """Set in the task of the test, and so in the request that it makes; the service's loops have begun before."""
-
-Recibir = Callable[[], Awaitable[list[EmailMessage]]]
-
-
-@pytest.fixture
-def recibir(api: Any, data_folder: Path) -> Recibir:
-    """Everything that was mailed so far, once nothing waits any more."""
-
-    async def recibir() -> list[EmailMessage]:
-        async def waiting() -> int:
-            await use_cases(api).buzon.enviar_siguiente()
-            return await count(api, correos)
-
-        await until(waiting, 0)
-        return read(data_folder / "correo")
-
-    return recibir
-
-
-def read(folder: Path) -> list[EmailMessage]:
-    found = [message_from_bytes(path.read_bytes(), policy=SMTPUTF8) for path in sorted(folder.glob("*.eml"))]
-    return [message for message in found if isinstance(message, EmailMessage)]
-
-
-async def enlace(recibir: Recibir, asunto: str) -> str:
-    """The token of the newest mail with that subject."""
-    texts = [message.get_content() for message in await recibir() if message["Subject"] == asunto]
-    accion = "restablecer" if asunto == RESTABLECER else "verificar"
-    [token] = re.findall(rf"http://127\.0\.0\.1:8000/{accion}#token=(\S+)", texts[-1])
-    return str(token)
-
-
-async def olvidada(api: Any, email: str = EMAIL, **kwargs: Any) -> Any:
-    return await api.http.post("/auth/password/olvidada", json={"email": email}, **kwargs)
-
-
-async def restablecer(api: Any, token: str, nueva: str = NUEVA) -> Any:
-    return await api.http.post("/auth/password/restablecer", json={"token": token, "nueva": nueva})
-
-
-async def verificar(api: Any, token: str) -> Any:
-    return await api.http.post("/auth/email/verificar", json={"token": token})
-
-
-def invalido(response: Any) -> bool:
-    return (response.status_code, problem(response)) == (422, "enlace-invalido")
 
 
 @contextmanager
@@ -147,18 +104,16 @@ class TestOlvidada:
         self, make_settings: Callable[..., Settings], clock: FakeClock
     ) -> None:
         app = create_app(make_settings(environment="production"), clock=clock)
-        with structlog.testing.capture_logs() as lines:
-            async with running(app) as client:
-                body = {"email": EMAIL, "password": PASSWORD}
-                assert (await client.post("/auth/usuarios", json=body)).status_code == 201
-                for email in (EMAIL, "nadie@ejemplo.es"):
-                    answer = await client.post("/auth/password/olvidada", json={"email": email})
-                    assert (answer.status_code, problem(answer)) == (503, "servicio-no-disponible")
-                    assert answer.json()["servicio"] == "correo"
-                    assert "administra" in answer.json()["detail"]
-                async with app.state.wiring.database.read() as connection:
-                    assert (await connection.execute(sa.select(correos))).first() is None
-        assert {"event": "mail_not_configured", "variable": "AUTH_SMTP_URL", "log_level": "warning"} in lines
+        async with running(app) as client:
+            body = {"email": EMAIL, "password": PASSWORD}
+            assert (await client.post("/auth/usuarios", json=body)).status_code == 201
+            for email in (EMAIL, "nadie@ejemplo.es"):
+                answer = await client.post("/auth/password/olvidada", json={"email": email})
+                assert (answer.status_code, problem(answer)) == (503, "servicio-no-disponible")
+                assert answer.json()["servicio"] == "correo"
+                assert "administra" in answer.json()["detail"]
+            async with app.state.wiring.database.read() as connection:
+                assert (await connection.execute(sa.select(correos))).first() is None
 
 
 class TestRestablecer:
@@ -263,68 +218,6 @@ class TestRestablecer:
         assert fields(await restablecer(api, "A" * 201)) == {"token"}
 
 
-class TestVerificar:
-    async def test_el_alta_envia_un_enlace(self, api: Any, recibir: Recibir) -> None:
-        await api.registrar()
-        headers = await api.cabeceras()
-        before = await api.http.get("/auth/yo", headers=headers)
-        assert before.json()["email_verificado"] is False
-        token = await enlace(recibir, VERIFICAR)
-        assert (await verificar(api, token)).status_code == 204
-        after = await api.http.get("/auth/yo", headers=headers)
-        assert after.json()["email_verificado"] is True
-        assert after.headers["etag"] != before.headers["etag"]
-        assert (await verificar(api, token)).status_code == 204  # the answer may have been lost
-        assert (await api.http.get("/auth/yo", headers=headers)).headers["etag"] == after.headers["etag"]
-
-    async def test_se_puede_pedir_otro_hasta_que_esta_verificado(
-        self, api: Any, recibir: Recibir, clock: FakeClock
-    ) -> None:
-        await api.registrar()
-        first = await enlace(recibir, VERIFICAR)
-        clock.advance(86_400)
-        assert invalido(await verificar(api, first))
-        headers = await api.cabeceras()
-        assert (await api.http.post("/auth/yo/email/verificacion", headers=headers)).status_code == 202
-        assert (await verificar(api, await enlace(recibir, VERIFICAR))).status_code == 204
-        sent = len(await recibir())
-        assert (await api.http.post("/auth/yo/email/verificacion", headers=headers)).status_code == 202
-        assert len(await recibir()) == sent
-
-    async def test_no_sin_fin(self, api: Any) -> None:
-        await api.registrar()
-        headers = await api.cabeceras()
-        answers = [await api.http.post("/auth/yo/email/verificacion", headers=headers) for _ in range(4)]
-        assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
-        assert 0 < int(answers[3].headers["retry-after"]) <= 3600
-
-    async def test_sin_token_de_acceso(self, api: Any) -> None:
-        answer = await api.http.post("/auth/yo/email/verificacion")
-        assert (answer.status_code, problem(answer)) == (401, "no-autenticado")
-
-    async def test_el_de_restablecer_no_vale(self, api: Any, recibir: Recibir) -> None:
-        await api.registrar()
-        await olvidada(api)
-        assert invalido(await verificar(api, await enlace(recibir, RESTABLECER)))
-
-
-class TestAviso:
-    async def test_tras_cambiar_la_password(self, api: Any, recibir: Recibir, clock: FakeClock) -> None:
-        await api.registrar()
-        clock.advance(1)
-        body = {"actual": PASSWORD, "nueva": NUEVA}
-        await api.http.post("/auth/yo/password", json=body, headers=await api.cabeceras())
-        last = (await recibir())[-1]
-        assert (last["Subject"], last["To"]) == (AVISO, EMAIL)
-        assert "#token" not in last.get_content()
-
-    async def test_no_si_no_se_cambio(self, api: Any, recibir: Recibir) -> None:
-        await api.registrar()
-        body = {"actual": "no es esta clave", "nueva": NUEVA}
-        await api.http.post("/auth/yo/password", json=body, headers=await api.cabeceras())
-        assert [message["Subject"] for message in await recibir()] == [VERIFICAR]
-
-
 async def test_ningun_enlace_queda_en_el_registro(api: Any, recibir: Recibir) -> None:
     with structlog.testing.capture_logs() as lines:
         await api.registrar()
@@ -335,13 +228,3 @@ async def test_ningun_enlace_queda_en_el_registro(api: Any, recibir: Recibir) ->
     assert {"mail_sent", "password_reset"} <= {line["event"] for line in lines}
     assert token not in str(lines)
     assert EMAIL not in str(lines)
-
-
-async def test_el_bucle_envia_solo(api: Any, clock: FakeClock, data_folder: Path) -> None:
-    await api.registrar()
-
-    async def arrived_a_moment_later() -> list[str]:
-        clock.advance(2)  # the loop may just have begun to sleep
-        return [str(message["Subject"]) for message in read(data_folder / "correo")]
-
-    await until(arrived_a_moment_later, [VERIFICAR])

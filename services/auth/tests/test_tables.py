@@ -1,0 +1,8 @@
+from comanda.auth.tables import metadata
+from comanda.common.testing import Databases
+from comanda.common.testing_schema import schema_differences
+
+
+async def test_las_migraciones_dan_las_tablas(databases: Databases) -> None:
+    differences = await schema_differences(await databases.new("comanda.auth"), metadata)
+    assert [found for found in differences if "dispositivo" not in str(found)] == []  # SQLite tells no default of ''
