@@ -18,7 +18,7 @@ from comanda.common.database import Database
 from comanda.common.settings import data_folder
 
 MAX_INTENTOS = 16
-"""Attempts at one mail: the last is made 11 hours after the first."""
+"""Attempts at one mail: the last is made 10 hours after the first."""
 
 FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 60, 3600
 """Wait after the first attempt, and the longest one. The first exceeds what an attempt can take."""
