@@ -121,6 +121,7 @@ async def con_factor(ana: Ana) -> Ana:
     return await ana.activar()
 
 
+@pytest.fixture
 def sin_bucle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests have mails sent themselves, so that none leaves between two of their steps."""
 
