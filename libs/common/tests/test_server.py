@@ -144,7 +144,7 @@ def exchange(port: int, *parts: bytes, between: Callable[[], None] = lambda: Non
 
 
 def ask(port: int, path: str) -> bytes:
-    return exchange(port, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return exchange(port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
 
 
 def is_ready(port: int) -> bool:
@@ -189,7 +189,7 @@ class TestSigterm:
     def test_what_runs_finishes_and_nothing_new_begins(self, launch: Launch, port: int) -> None:
         process = launch()
         until(lambda: is_ready(port))
-        head = b"POST /eco HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n"
+        head = b"POST /eco HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n"
 
         def stop() -> None:
             time.sleep(0.1)  # the service has begun to read
