@@ -202,6 +202,31 @@ class TestSigterm:
         assert process.wait(10) in (0, -signal.SIGTERM)
 
 
+class TestConnections:
+    def test_a_head_that_never_ends(self, launch: Launch, port: int) -> None:
+        launch(COSAS_HEADER_TIMEOUT_SECONDS="0.4")
+        until(lambda: is_ready(port))
+        assert exchange(port, b"GET /livez HTTP/1.1\r\nHo").startswith(b"HTTP/1.1 408 ")
+        assert exchange(port, b"") == b""
+
+    def test_bounds_are_those_of_the_settings(self, launch: Launch, port: int) -> None:
+        launch(COSAS_MAX_CONNECTIONS="2", COSAS_MAX_HEADER_BYTES="1024")
+        until(lambda: is_ready(port))
+        assert ask(port, "/" + "x" * 1024).startswith(b"HTTP/1.1 431 ")
+        with socket.create_connection(("127.0.0.1", port), 5), socket.create_connection(("127.0.0.1", port), 5):
+            until(lambda: exchange(port, b"").startswith(b"HTTP/1.1 503 "))
+        until(lambda: is_ready(port))
+
+    def test_does_not_say_what_it_runs_on(self, launch: Launch, port: int) -> None:
+        launch()
+        until(lambda: is_ready(port))
+        for answer in (ask(port, "/livez"), exchange(port, b"no HTTP\r\n\r\n")):
+            head = answer.split(b"\r\n\r\n")[0].lower()
+            assert b"\r\nx-content-type-options: nosniff" in head
+            assert b"\r\nserver:" not in head
+            assert b"uvicorn" not in answer
+
+
 class TestSupervisor:
     def test_the_service_does_not_outlive_it(self, launch: Launch, port: int) -> None:
         supervisor = launch(program=SUPERVISOR)
