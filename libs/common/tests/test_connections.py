@@ -305,41 +305,52 @@ class TestTooMany:
         assert (await last.answer()).startswith(b"HTTP/1.1 200 ")
 
 
+class Connection:
+    def __init__(self) -> None:
+        self.looks: list[float] = []
+
+    def look(self, now: float) -> None:
+        self.looks.append(now)
+
+
+class Loop:
+    """As much of one as a watch needs."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.later: list[Any] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, action: Callable[..., None], *arguments: Any) -> object:
+        assert delay == 1
+        self.later.append((action, arguments))
+        return object()
+
+    def run(self, seconds: float) -> None:
+        self.now += seconds
+        [(action, arguments)], self.later = self.later, []
+        action(*arguments)
+
+
 class TestWatch:
-    async def test_looks_at_all_as_long_as_there_are_any(self) -> None:
-        class Connection:
-            def __init__(self) -> None:
-                self.looks: list[float] = []
-
-            def look(self, now: float) -> None:
-                self.looks.append(now)
-
-        class Loop:
-            def __init__(self) -> None:
-                self.now = 0.0
-                self.later: list[Any] = []
-
-            def time(self) -> float:
-                return self.now
-
-            def call_later(self, delay: float, action: Callable[..., None], *arguments: Any) -> object:
-                assert delay == 1
-                self.later.append((action, arguments))
-                return object()
-
-            def second(self) -> None:
-                self.now += 1
-                [(action, arguments)], self.later = self.later, []
-                action(*arguments)
-
+    def test_looks_at_all_as_long_as_there_are_any(self) -> None:
         watch, loop, connections = Watch(), Loop(), [Connection(), Connection()]
         for _ in connections:
-            watch.over(connections, loop)  # type: ignore[arg-type]  # as much of a loop as it needs
-        loop.second()
-        loop.second()
+            watch.over(connections, loop)  # type: ignore[arg-type]
+        loop.run(1)
+        loop.run(1)
         first = connections.pop()
         connections.clear()
-        loop.second()
+        loop.run(1)
         assert (first.looks, loop.later) == ([1, 2], [])
         watch.over(connections, loop)  # type: ignore[arg-type]
         assert len(loop.later) == 1
+
+    def test_not_right_after_the_process_stood_still(self) -> None:
+        watch, loop, connections = Watch(), Loop(), [Connection()]
+        watch.over(connections, loop)  # type: ignore[arg-type]
+        for seconds in (1, 30, 1):
+            loop.run(seconds)
+        assert connections[0].looks == [1, 32]

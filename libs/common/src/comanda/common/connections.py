@@ -11,6 +11,9 @@ from typing import Protocol
 from comanda.common.problems import Problem
 from comanda.common.response_headers import RawHeaders
 
+LATE_SECONDS = 2
+"""A look that comes later is left out: it was this process that stood still, and it has yet to read what came."""
+
 
 class PeticionMalFormada(Problem):
     """What came is not HTTP (RFC 9112)."""
@@ -75,16 +78,19 @@ class Watch:
         self.headers = headers
         self._pause_seconds = min(1.0, header_timeout_seconds / 4)
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     def over(self, connections: Collection[Watched], loop: asyncio.AbstractEventLoop) -> None:
         """Looks at these as long as there are any."""
         if self._timer is None:
+            self._due = loop.time() + self._pause_seconds
             self._timer = loop.call_later(self._pause_seconds, self._look, connections, loop)
 
     def _look(self, connections: Collection[Watched], loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
-        for connection in tuple(connections):
-            connection.look(now)
+        if now - self._due < LATE_SECONDS:
+            for connection in tuple(connections):
+                connection.look(now)
         if connections:
             self.over(connections, loop)
