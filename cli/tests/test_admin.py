@@ -9,6 +9,8 @@ from argon2 import PasswordHasher
 
 from comanda.auth.domain import Usuario
 from comanda.auth.repository import Repository
+from comanda.auth.repository_totp import RepositoryTotp
+from comanda.auth.totp import Factor
 from comanda.cli import admin
 from comanda.cli.errors import CommandFailed
 from comanda.common.clock import SystemClock
@@ -36,6 +38,17 @@ def user(url: str) -> Usuario:
     return found
 
 
+async def had_factor(url: str, usuario: Usuario) -> bool:
+    """Whether there was a second factor; there is now."""
+    database = Database(url, clock=SystemClock())
+    repository, now = RepositoryTotp(database), SystemClock().now()
+    async with database.transaction() as connection:
+        had = await repository.leer_factor(connection, usuario.id) is not None
+        await repository.guardar_factor(connection, Factor(usuario.id, "cifrado", now, 0, 0, 0, None, now))
+    await database.aclose()
+    return had
+
+
 class TestCreate:
     def test_nueva(self, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
         admin.create(EMAIL, None)
@@ -50,6 +63,14 @@ class TestCreate:
         admin.create(EMAIL.upper(), PASSWORD)
         assert "with a new password" in capsys.readouterr().out
         assert PasswordHasher().verify(user(database_url).password_hash, PASSWORD)
+
+    def test_quien_ha_perdido_su_segundo_factor(self, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        admin.create(EMAIL, PASSWORD)
+        assert asyncio.run(had_factor(database_url, user(database_url))) is False
+        admin.create(EMAIL, PASSWORD)
+        assert "and no second factor" in capsys.readouterr().out
+        admin.create(EMAIL, PASSWORD)
+        assert "second factor" not in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("email", "password", "reason"), [("nobody", PASSWORD, "not an email"), (EMAIL, "corta", "password: ")]

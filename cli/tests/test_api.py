@@ -85,6 +85,29 @@ class TestLogin:
         with api(lambda _: httpx2.Response(400, json={"error": "invalid_grant"})) as client, refusal:
             client.login("a@b.c", "secret")
 
+    @pytest.mark.parametrize(
+        ("code", "expected"),
+        [
+            ("123456", "mfa-otp&mfa_token=sealed&otp=123456"),
+            ("k3fq-zt7a", "code&mfa_token=sealed&recovery_code=k3fq-zt7a"),
+        ],
+    )
+    def test_en_dos_pasos(self, code: str, expected: str) -> None:
+        def handler(request: httpx2.Request) -> httpx2.Response:
+            if request.content.startswith(b"grant_type=password"):
+                return httpx2.Response(400, json={"error": "mfa_required", "mfa_token": "sealed"})
+            assert request.content.decode().endswith(expected)
+            return httpx2.Response(200, json={"access_token": "abc"})
+
+        with api(handler) as client:
+            assert client.login("a@b.c", "secret", code).headers("pedidos") == {"Authorization": "Bearer abc"}
+
+    def test_falta_el_segundo_paso(self) -> None:
+        answer = httpx2.Response(400, json={"error": "mfa_required", "mfa_token": "sealed"})
+        refusal = pytest.raises(CommandFailed, match="has a second factor: set COMANDA_ADMIN_CODE")
+        with api(lambda _: answer) as client, refusal:
+            client.login("a@b.c", "secret")
+
 
 def test_sin_token() -> None:
     with Api(URLS) as client:

@@ -31,6 +31,12 @@ class TestFind:
         assert credentials.find(variables) == Credentials("a@b.c", "pass: word")
         assert credentials.find(variables, "a@b.c") == Credentials("a@b.c", "pass: word")
 
+    @pytest.mark.parametrize("given", [{}, {"COMANDA_ADMIN_PASSWORD": "secret"}])
+    def test_con_un_codigo(self, variables: dict[str, str], tmp_path: Path, given: dict[str, str]) -> None:
+        write(tmp_path)
+        assert credentials.find(variables | given | {"COMANDA_ADMIN_CODE": "123456"}).code == "123456"
+        assert credentials.find(variables | given | {"COMANDA_ADMIN_CODE": ""}).code is None
+
     def test_de_otra_persona(self, variables: dict[str, str], tmp_path: Path) -> None:
         write(tmp_path)
         with pytest.raises(CommandFailed, match="set COMANDA_ADMIN_EMAIL and COMANDA_ADMIN_PASSWORD"):

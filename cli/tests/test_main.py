@@ -24,6 +24,8 @@ COMMANDS = {
     "demo": "comanda.cli.demo.demo",
     "migrate": "comanda.cli.migrate.migrate",
     "admin create a@b.c": "comanda.cli.admin.create",
+    "keys rotate --now": "comanda.cli.keys.rotate",
+    "keys list": "comanda.cli.keys.listing",
 }
 
 

@@ -33,6 +33,7 @@ ADMIN = (
     "pedidos:gestionar",
     "usuarios:gestionar",
     "operaciones:leer",
+    "auditoria:leer",
 )
 
 LEASE_SECONDS = 90

@@ -4,14 +4,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from token_fetching import URL, FakeFetch, settle
 from token_forging import AUDIENCE, AUTH, OTHER_KEY, USER_KEY, FakeClock, jwks, mode, user_claims
 
+from comanda.common import testing
 from comanda.common.jwks import KeysUnavailable
 from comanda.common.problems import ServicioNoDisponible
-from comanda.common.tokens import SigningKey, UrlKeys, Verifier, user_issuer
+from comanda.common.tokens import UrlKeys, Verifier, user_issuer
 
 
 @pytest.fixture
@@ -53,27 +54,6 @@ async def issuer() -> AsyncIterator[Issuer]:
         yield issuer
 
 
-class FakeFetch:
-    def __init__(self, *keys: SigningKey) -> None:
-        self.document: Any = jwks(*keys)
-        self.calls = 0
-
-    async def __call__(self, url: str) -> Any:
-        self.calls += 1
-        await asyncio.sleep(0)
-        if isinstance(self.document, Exception):
-            raise self.document
-        return self.document
-
-
-URL = "http://auth.test/.well-known/jwks.json"
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
 class TestUrlKeysOverHttp:
     async def test_fifty_at_once_ask_once(self, issuer: Issuer, clock: FakeClock) -> None:
         verifier = Verifier([user_issuer(AUTH, UrlKeys(issuer.url, None, clock), AUDIENCE)], clock)
@@ -111,6 +91,10 @@ class TestUrlKeysOverHttp:
         with pytest.raises(KeysUnavailable):
             await UrlKeys(issuer.url, None, clock).key(USER_KEY.kid)
         assert len(issuer.requests) == 1
+
+    async def test_no_cache_on_the_way_answers_for_the_issuer(self, issuer: Issuer, clock: FakeClock) -> None:
+        await UrlKeys(issuer.url, None, clock).key(USER_KEY.kid)
+        assert b"cache-control: no-cache" in issuer.requests[0].lower()
 
     async def test_environment_proxy_is_ignored(
         self, issuer: Issuer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
@@ -173,6 +157,20 @@ class TestUrlKeys:
         calls = fetch.calls
         assert await source.key(USER_KEY.kid) is not None
         assert fetch.calls == calls
+
+    async def test_no_set_grows_older_than_five_minutes(self) -> None:
+        clock, fetch = testing.FakeClock(), FakeFetch(USER_KEY)
+        source = UrlKeys(URL, None, clock, fetch)
+        task = asyncio.create_task(source.keep_fresh())
+        calls = []
+        for seconds in (0, 200, 100, 199, 1):
+            clock.advance(seconds)
+            await settle()
+            if seconds == 200:
+                await source.key("invented")
+            calls.append(fetch.calls)
+        task.cancel()
+        assert calls == [1, 2, 2, 2, 3]
 
     async def test_rotation(self, clock: FakeClock) -> None:
         fetch = FakeFetch(USER_KEY)
@@ -239,6 +237,19 @@ class TestUrlKeys:
         await settle()
         assert down.calls == 1
         assert await source.key(USER_KEY.kid) is not None
+
+    async def test_an_announced_key_is_known_after_a_restart_with_auth_down(
+        self, tmp_path: Path, clock: FakeClock
+    ) -> None:
+        cache = tmp_path / "auth.json"
+        await UrlKeys(URL, cache, clock, FakeFetch(USER_KEY, OTHER_KEY)).key(USER_KEY.kid)
+        down = FakeFetch()
+        down.document = OSError("away")
+        source = UrlKeys(URL, cache, clock, down)
+        clock.seconds = 100_000
+        assert await source.key(OTHER_KEY.kid) is not None
+        await settle()
+        assert down.calls == 1
 
     async def test_cache_of_another_url(self, tmp_path: Path, clock: FakeClock) -> None:
         cache = tmp_path / "auth.json"

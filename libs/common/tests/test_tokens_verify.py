@@ -2,12 +2,14 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from joserfc.jwk import ECKey
 from token_forging import (
     AUDIENCE,
     AUTH,
+    OTHER_KEY,
     SERVICE_KEY,
     USER_KEY,
     Claims,
@@ -21,7 +23,7 @@ from token_forging import (
     user_header,
 )
 
-from comanda.common.tokens import KeySource, Principal, StaticKeys, TrustedIssuer, Verifier, user_issuer
+from comanda.common.tokens import FileKeys, KeySource, Principal, StaticKeys, TrustedIssuer, Verifier, user_issuer
 
 
 @pytest.fixture
@@ -37,6 +39,13 @@ class TestVerify:
         assert principal == Principal(AUTH, "ana", scopes, "comanda-web", claims["jti"], claims["exp"], False)
         assert principal.has("pedidos:crear")
         assert not principal.has("pedidos")
+
+    async def test_client_without_a_user(self, verifier: Verifier, clock: FakeClock) -> None:
+        assert (await verifier.verify(USER_KEY.sign(user_claims(clock, client_id="ana"), "at+jwt"))).is_client
+        assert not (await verifier.verify(USER_KEY.sign(user_claims(clock), "at+jwt"))).is_client
+        assert not (await verifier.verify(USER_KEY.sign(user_claims(clock, client_id=None), "at+jwt"))).is_client
+        own = service_claims(clock, client_id="pedidos")
+        assert not (await verifier.verify(SERVICE_KEY.sign(own, "svc+jwt"))).is_client
 
     async def test_service_gets_its_fixed_scopes(self, verifier: Verifier, clock: FakeClock) -> None:
         token = SERVICE_KEY.sign(service_claims(clock, scope="admin", aud=["inventario"]), "svc+jwt")
@@ -171,6 +180,9 @@ class CountingKeys:
         self.asked += 1
         return await self.keys.key(kid)
 
+    def knows(self, kid: str) -> bool:
+        return self.keys.knows(kid)
+
 
 class TestRemember:
     async def test_second_time_checks_nothing(self, clock: FakeClock) -> None:
@@ -189,6 +201,19 @@ class TestRemember:
         clock.seconds = 930
         assert await refused(verifier, token) == "El token ha caducado."
         assert await refused(verifier, token) == "El token ha caducado."
+
+    async def test_remembered_token_ends_with_its_key(self, clock: FakeClock, tmp_path: Path) -> None:
+        path = tmp_path / "auth.jwks.json"
+        path.write_text(json.dumps(jwks(USER_KEY, OTHER_KEY)))
+        verifier = Verifier([user_issuer(AUTH, FileKeys(path, clock), AUDIENCE)], clock)
+        token = USER_KEY.sign(user_claims(clock, exp=clock.epoch + 1_000_000), "at+jwt")
+        other = OTHER_KEY.sign(user_claims(clock), "at+jwt")
+        first = await verifier.verify(other)
+        await verifier.verify(token)
+        path.write_text(json.dumps(jwks(OTHER_KEY)))
+        clock.seconds = 1
+        assert await refused(verifier, token) == "No se conoce la clave con la que se firmó el token."
+        assert await verifier.verify(other) is first
 
     async def test_least_recently_used_goes_first(self, clock: FakeClock) -> None:
         keys = CountingKeys(StaticKeys(jwks(USER_KEY)))

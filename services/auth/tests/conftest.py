@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from authenticator import Ana
 from fastapi import FastAPI
 
 from comanda.auth.app import create_app
@@ -102,3 +103,13 @@ async def api(make_settings: MakeSettings, clock: FakeClock) -> AsyncIterator[Ap
     app = create_app(make_settings(), clock=clock)
     async with running(app) as client:
         yield Api(client, app)
+
+
+@pytest.fixture
+async def ana(api: Any, clock: FakeClock) -> Ana:
+    return Ana(api, clock, await api.registrar())
+
+
+@pytest.fixture
+async def con_factor(ana: Ana) -> Ana:
+    return await ana.activar()

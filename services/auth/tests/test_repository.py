@@ -139,14 +139,3 @@ class TestFamilias:
         assert swept == [2, 1, 0]
         async with database.transaction() as connection:
             assert await repo.leer_familia(connection, viva.id) == viva
-
-
-class TestClaves:
-    async def test_la_mas_nueva_va_al_final(self, database: Database, clock: FakeClock) -> None:
-        repo = Repository(database)
-        async with database.transaction() as connection:
-            await repo.serializar_arranque(connection)
-            await repo.insertar_clave(connection, "b", "privada-b", clock.now())
-            await repo.insertar_clave(connection, "a", "privada-a", clock.now() + timedelta(seconds=1))
-        async with database.read() as connection:
-            assert await repo.leer_claves(connection) == [("b", "privada-b"), ("a", "privada-a")]

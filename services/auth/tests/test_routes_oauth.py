@@ -58,6 +58,7 @@ class TestPassword:
             "client_id": "comanda-web",
             "scope": CLIENTE,
             "sid": claims["sid"],
+            "amr": ["pwd"],
         }
 
     async def test_se_puede_pedir_menos_alcance(self, api: Any) -> None:
@@ -215,7 +216,7 @@ class TestSolicitud:
         assert refusal(await api.http.post("/auth/token")) == "invalid_request"
 
     async def test_otra_concesion(self, api: Any) -> None:
-        assert refusal(await post(api, "grant_type=client_credentials")) == "unsupported_grant_type"
+        assert refusal(await post(api, "grant_type=authorization_code")) == "unsupported_grant_type"
 
     async def test_otro_cliente(self, api: Any) -> None:
         response = await post(api, "grant_type=password&username=a@b.es&password=x&client_id=otro")
@@ -284,7 +285,15 @@ class TestDescubrimiento:
         assert metadata["token_endpoint"] == "https://id.tienda.es/auth/token"
         assert metadata["revocation_endpoint"] == "https://id.tienda.es/auth/revocar"
         assert metadata["jwks_uri"] == "https://id.tienda.es/.well-known/jwks.json"
-        assert metadata["grant_types_supported"] == ["password", "refresh_token"]
+        assert metadata["grant_types_supported"] == [
+            "password",
+            "refresh_token",
+            "client_credentials",
+            "urn:comanda:params:oauth:grant-type:mfa-otp",
+            "urn:comanda:params:oauth:grant-type:mfa-recovery-code",
+        ]
+        methods = ["none", "client_secret_basic", "client_secret_post"]
+        assert metadata["token_endpoint_auth_methods_supported"] == methods
         assert metadata["response_types_supported"] == []
         assert "reservas:escribir" not in metadata["scopes_supported"]
 

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from dataclasses import replace
+from uuid import UUID
 
 from argon2 import PasswordHasher
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,9 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.auth.domain import Usuario, es_email, normalizar_password, objecion
 from comanda.auth.passwords import Passwords
 from comanda.auth.repository import Repository
+from comanda.auth.repository_totp import RepositoryTotp
+from comanda.auth.tables import auditoria
 from comanda.cli import environment
 from comanda.cli.errors import CommandFailed
 from comanda.common import migrations
+from comanda.common.audit import Audit
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database, DatabaseUnavailable
 
@@ -42,24 +46,29 @@ async def _create(database: Database, email: str, password: str) -> str:
         await migrations.migrate(database, "comanda.auth")
         password_hash = await passwords.hash(password)
         async with database.transaction() as connection:
-            return await _make_admin(Repository(database), connection, email, password_hash)
+            usuario_id, was = await _make_admin(database, connection, email, password_hash)
+            audit = Audit(auditoria, database, SystemClock())
+            await audit.tell(connection, "admin_creado", usuario_id, orden="comanda admin create")
+            return was
     finally:
         await passwords.aclose()
         await database.aclose()
 
 
-async def _make_admin(repository: Repository, connection: AsyncConnection, email: str, password_hash: str) -> str:
-    clock = SystemClock()
+async def _make_admin(
+    database: Database, connection: AsyncConnection, email: str, password_hash: str
+) -> tuple[UUID, str]:
+    repository, clock = Repository(database), SystemClock()
     known = await repository.leer_por_email(connection, email)
     if known is None:
         now = clock.now()
-        await repository.insertar_usuario(
-            connection,
-            Usuario(clock.new_id(), email, "Administrador", "admin", True, password_hash, 1, now, now),
-        )
-        return "new administrator"
+        admin = Usuario(clock.new_id(), email, "Administrador", "admin", True, password_hash, 1, now, now)
+        await repository.insertar_usuario(connection, admin)
+        return admin.id, "new administrator"
     changed = replace(known, password_hash=password_hash)
     changed = changed.modificar({"rol": "admin", "activo": True}, clock.now())
     await repository.actualizar_usuario(connection, changed)
     await repository.terminar_familias_de(connection, known.id)
-    return "administrator with a new password; their sessions have ended"
+    if await RepositoryTotp(database).quitar_factor(connection, known.id):
+        return known.id, "administrator with a new password and no second factor; their sessions have ended"
+    return known.id, "administrator with a new password; their sessions have ended"

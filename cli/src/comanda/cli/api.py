@@ -97,18 +97,30 @@ class Api:
                 return
             cursor = {"cursor": page["siguiente"]}
 
-    def login(self, email: str, password: str) -> "Api":
+    def login(self, email: str, password: str, code: str | None = None) -> "Api":
         """The same services over the same connections, called as that user.
+
+        Args:
+            code: of the authenticator app, or for recovery; needed where the account has a second factor.
 
         Raises:
             CommandFailed: if auth does not accept the credentials.
         """
         form = {"grant_type": "password", "username": email, "password": password, "client_id": "comanda-web"}
         answer = self.request("auth", "POST", "/auth/token", data=form)
+        if answer.status_code == 400 and "mfa_token" in answer.json():
+            if code is None:
+                raise CommandFailed(f"{email} has a second factor: set COMANDA_ADMIN_CODE to a code of it")
+            answer = self._second_step(answer.json()["mfa_token"], code)
         if answer.status_code != 200:
             raise CommandFailed(f"auth does not accept the credentials of {email}: {answer.text}")
         access = str(answer.json()["access_token"])
         return Api(self._urls, lambda _: access, self._client)
+
+    def _second_step(self, mfa_token: str, code: str) -> httpx2.Response:
+        kind, name = ("mfa-otp", "otp") if code.isdigit() else ("mfa-recovery-code", "recovery_code")
+        form = {"grant_type": f"urn:comanda:params:oauth:grant-type:{kind}", "mfa_token": mfa_token, name: code}
+        return self.request("auth", "POST", "/auth/token", data=form)
 
     def close(self) -> None:
         self._client.close()

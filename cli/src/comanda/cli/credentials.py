@@ -1,7 +1,7 @@
 """The administrator's credentials: as given, or as auth wrote them down when it made the first administrator."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comanda.cli.errors import CommandFailed
@@ -13,6 +13,8 @@ DEFAULT_EMAIL = "admin@comanda.local"
 class Credentials:
     email: str
     password: str
+    code: str | None = None
+    """Of a second factor."""
 
 
 def credentials_file(data: Path) -> Path:
@@ -27,13 +29,14 @@ def find(variables: Mapping[str, str], email: str | None = None, password: str |
     """
     email = email or variables.get("COMANDA_ADMIN_EMAIL")
     password = password or variables.get("COMANDA_ADMIN_PASSWORD")
+    code = variables.get("COMANDA_ADMIN_CODE") or None
     path = credentials_file(Path(variables["COMANDA_DATA"]))
     if password is None:
         written = read(path)
         if written is not None and email in (None, written.email):
-            return written
+            return replace(written, code=code)
         raise CommandFailed(f"no password: {path} has none; set COMANDA_ADMIN_EMAIL and COMANDA_ADMIN_PASSWORD")
-    return Credentials(email or DEFAULT_EMAIL, password)
+    return Credentials(email or DEFAULT_EMAIL, password, code)
 
 
 def read(path: Path) -> Credentials | None:

@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 admin = typer.Typer(no_args_is_help=True, help="Administrators of this installation.")
 app.add_typer(admin, name="admin")
+keys = typer.Typer(no_args_is_help=True, help="The keys that sign the users' tokens.")
+app.add_typer(keys, name="keys")
 
 Email = Annotated[str | None, typer.Option(envvar="COMANDA_ADMIN_EMAIL", help="email of an administrator")]
 Password = Annotated[str | None, typer.Option(envvar="COMANDA_ADMIN_PASSWORD", help="password of that administrator")]
@@ -122,3 +124,25 @@ def create(
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if prompt else None
     with plain_errors():
         create(email, password)
+
+
+@keys.command()
+def rotate(
+    now: Annotated[
+        bool, typer.Option("--now", help="a key was stolen: withdraw all of them at once, and every token with them")
+    ] = False,
+) -> None:
+    """Publish a new key, which begins to sign when every service has had the time to learn of it."""
+    from comanda.cli.keys import rotate
+
+    with plain_errors():
+        rotate(now=now)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show the keys: which one signs, which is next, and until when the former ones are published."""
+    from comanda.cli.keys import listing
+
+    with plain_errors():
+        listing()

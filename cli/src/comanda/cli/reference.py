@@ -20,6 +20,8 @@ _HEAD = """\
 # the first administrator, made only when there is none; default: a password is made up and kept in COMANDA_DATA
 #COMANDA_ADMIN_EMAIL=
 #COMANDA_ADMIN_PASSWORD=
+# for `seed` and `verify --repair` as an administrator with a second factor: a code of its app, or a recovery code
+#COMANDA_ADMIN_CODE=
 """
 
 

@@ -104,7 +104,7 @@ class Writers:
         return answer
 
     def _login(self) -> Api:
-        return self._nobody.login(self._credentials.email, self._credentials.password)
+        return self._nobody.login(self._credentials.email, self._credentials.password, self._credentials.code)
 
 
 def _pedidos_token(settings: "ServiceSettings") -> Callable[[str], str]:

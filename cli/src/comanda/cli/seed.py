@@ -49,7 +49,7 @@ def seed(variables: Mapping[str, str], email: str | None = None, password: str |
     found = credentials.find(variables, email, password)
     seeded = Seeded()
     with Api(addresses(variables)) as nobody:
-        admin = nobody.login(found.email, found.password)
+        admin = nobody.login(found.email, found.password, found.code)
         for sku, nombre, descripcion, precio in CATALOGUE:
             producto = {"sku": sku, "nombre": nombre, "descripcion": descripcion, "precio": precio}
             if _stock(admin, _product(admin, producto)):

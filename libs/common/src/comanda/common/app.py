@@ -17,6 +17,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from comanda.common import migrations, openapi
+from comanda.common.audit import Audit, audit_router
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.edge import Edge
@@ -59,6 +60,7 @@ class Wiring:
     verifier: Verifier
     routers: Sequence[APIRouter]
     use_cases: Any
+    audit: Audit | None = None
     circuits: Sequence[Circuit] = ()
     on_ready: Action | None = None
     loops: Sequence[Action] = ()
@@ -95,6 +97,8 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.state.service = wiring.use_cases
     app.state.ready = asyncio.Event()
     app.include_router(operations_router())
+    if wiring.audit:
+        app.include_router(audit_router(wiring.audit, wiring.name))  # before a route that takes `auditoria` for an id
     for router in wiring.routers:
         app.include_router(router)
     serve_docs(app)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from comanda.common.audit import REQUEST
 from comanda.common.cors import across_origins
 from comanda.common.database import DatabaseUnavailable
 from comanda.common.direct import DirectRoutes
@@ -69,6 +70,7 @@ class Edge:
         if is_head:  # the same as GET, without content (RFC 9110 §9.3.2); the server keeps its own scope
             scope = {**scope, "method": "GET"}
         scope[_HEADERS], scope[_STATUS] = headers, 0
+        served = REQUEST.set(scope)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -85,6 +87,7 @@ class Edge:
             scope[_STATUS] = 499
         finally:
             self._in_hand -= 1
+            REQUEST.reset(served)
             self._record(scope, scope[_STATUS], self._wiring.clock.monotonic() - started)
 
     async def _answer_or_refuse(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from comanda.common.bulk import BulkInsert, BulkRead, BulkUpdate
 from comanda.common.clock import Clock
 from comanda.common.database import Database
+from comanda.common.migrations import create_table
 from comanda.common.moments import UtcDateTime
 from comanda.common.problems import MEDIA_TYPE, ClaveReutilizada, PeticionEnCurso, Problem
 from comanda.common.statements import Row
@@ -118,10 +119,7 @@ def keys_table(metadata: sa.MetaData) -> sa.Table:
 
 def create_keys_table(operations: Any) -> None:
     """The migration that creates that table; `operations` is `alembic.op`."""
-    table = keys_table(sa.MetaData())
-    operations.create_table(table.name, *(column._copy() for column in table.columns))
-    for index in table.indexes:
-        operations.create_index(index.name, table.name, [column.name for column in index.columns])
+    create_table(operations, keys_table(sa.MetaData()))
 
 
 class Keys:

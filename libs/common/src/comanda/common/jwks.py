@@ -30,9 +30,14 @@ class KeySource(Protocol):
         """
         ...
 
+    def knows(self, kid: str) -> bool:
+        """Whether the set, as last seen, has a key with that id. Asks nobody."""
+        ...
+
 
 class KeysUnavailable(Exception):
-    """The issuer did not answer when last asked for its keys, so nothing can be said of an unknown one."""
+    """The issuer did not answer when last asked for its keys, or too many wait for it: nothing can be said of one
+    that is not known."""
 
 
 class StaticKeys:
@@ -47,6 +52,9 @@ class StaticKeys:
 
     async def key(self, kid: str) -> ECKey | None:
         return self._keys.get(kid)
+
+    def knows(self, kid: str) -> bool:
+        return kid in self._keys
 
 
 class FileKeys:
@@ -66,13 +74,18 @@ class FileKeys:
         self._version: tuple[int, ...] | None = None
 
     async def key(self, kid: str) -> ECKey | None:
-        now = self._clock.monotonic()
-        if self._checked_at is None or now - self._checked_at >= self.CHECK_SECONDS:
-            self._checked_at = now
-            self._check()
+        self._check()
         return self._keys.get(kid)
 
+    def knows(self, kid: str) -> bool:
+        self._check()
+        return kid in self._keys
+
     def _check(self) -> None:
+        now = self._clock.monotonic()
+        if self._checked_at is not None and now - self._checked_at < self.CHECK_SECONDS:
+            return
+        self._checked_at = now
         try:
             status = self._path.stat()
             # ctime also tells of a copy that kept its mtime and of permissions put right.

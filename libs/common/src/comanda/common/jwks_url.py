@@ -29,6 +29,10 @@ from comanda.common.jwks import (
 FETCH_TIMEOUT_SECONDS = 3
 FIRST_FETCH_SECONDS = 1
 
+MAX_WAITING = 250
+"""Requests that wait for a fetch at once. Who sends invented key ids while the issuer hangs keeps no more than these
+busy; the rest of what a service can have in hand stays for tokens whose keys are known."""
+
 Fetch = Callable[[str], Awaitable[Mapping[str, Any]]]
 """Gets the parsed JSON document behind a URL, or raises."""
 
@@ -91,6 +95,7 @@ class UrlKeys:
         self._fetched_at: float | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._failing = False
+        self._waiting = 0
         self._keys = self._load()
 
     async def key(self, kid: str) -> ECKey | None:
@@ -101,11 +106,13 @@ class UrlKeys:
             return known
         refreshing = self._refresh()
         if refreshing is not None:
-            # The fetch is shared: one caller that gives up must not end it for the others.
-            await asyncio.shield(refreshing)
+            await self._wait_for(refreshing)
         if kid not in self._keys and self._failing:
             raise KeysUnavailable
         return self._keys.get(kid)
+
+    def knows(self, kid: str) -> bool:
+        return kid in self._keys
 
     async def keep_fresh(self) -> None:
         """Fetches the set until there is one, and again whenever it has grown old, for ever.
@@ -118,7 +125,24 @@ class UrlKeys:
                 await asyncio.shield(refreshing)
             if self._failing:
                 self._tried_at = None  # a request that needs a key now may ask at once
-            await self._clock.sleep(FIRST_FETCH_SECONDS if self._fetched_at is None else self._max_age_seconds)
+            await self._clock.sleep(self._pause_seconds())
+
+    def _pause_seconds(self) -> float:
+        """Until the set is to be fetched again; one that a token had fetched meanwhile is due later."""
+        if self._fetched_at is None:
+            return FIRST_FETCH_SECONDS
+        due = self._fetched_at + self._max_age_seconds - self._clock.monotonic()
+        return due if due > 0 else self._max_age_seconds
+
+    async def _wait_for(self, refreshing: asyncio.Task[None]) -> None:
+        if self._waiting >= MAX_WAITING:
+            raise KeysUnavailable
+        self._waiting += 1
+        try:
+            # The fetch is shared: one caller that gives up must not end it for the others.
+            await asyncio.shield(refreshing)
+        finally:
+            self._waiting -= 1
 
     def _refresh(self) -> asyncio.Task[None] | None:
         """The running fetch, a new one, or None when the last one is too recent."""
@@ -175,7 +199,8 @@ class UrlKeys:
 
 async def _fetch(url: str) -> Mapping[str, Any]:
     # Uncompressed, so that the limit holds for what arrives and nothing can unfold beyond it.
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    # And from the issuer itself: what a cache on the way holds may lack the key that is asked for (RFC 9111 §5.2.1.4).
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Cache-Control": "no-cache"}
     client = httpx2.AsyncClient(
         trust_env=False, timeout=FETCH_TIMEOUT_SECONDS, follow_redirects=False, verify=_tls_context()
     )

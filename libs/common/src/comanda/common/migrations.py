@@ -4,6 +4,8 @@ Each service keeps `migrations/env.py` (one call of `run`) and `migrations/versi
 before the newest still works on the newest schema, so a schema that is ahead of the code counts as migrated.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import command, context
 from alembic.config import Config
@@ -38,6 +40,13 @@ def run(metadata: sa.MetaData) -> None:
     context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def create_table(operations: Any, table: sa.Table) -> None:
+    """What a revision does for a table that several services have; `operations` is `alembic.op`."""
+    operations.create_table(table.name, *(column._copy() for column in table.columns))
+    for index in table.indexes:
+        operations.create_index(index.name, table.name, [column.name for column in index.columns])
 
 
 def _config(package: str) -> Config:

@@ -11,7 +11,7 @@ from comanda.common.headers import header
 from comanda.common.problems import NoAutenticado, NoAutorizado
 from comanda.common.tokens import Principal
 
-_CALLER = "comanda.caller"
+CALLER = "comanda.caller"
 """Where the scope of a request keeps its caller, once identified."""
 
 
@@ -29,9 +29,9 @@ class Allow(SecurityBase):
         self.scopes = frozenset(scopes)
 
     async def __call__(self, request: Request) -> Principal:
-        principal: Principal | None = request.scope.get(_CALLER)
+        principal: Principal | None = request.scope.get(CALLER)
         if principal is None:
-            principal = request.scope[_CALLER] = await self._identify(request)
+            principal = request.scope[CALLER] = await self._identify(request)
         if self.scopes and self.scopes.isdisjoint(principal.scopes):
             raise NoAutorizado
         return principal

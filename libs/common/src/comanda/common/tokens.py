@@ -74,6 +74,11 @@ class Principal:
     session_id: str | None = None
     """The login that a user's token stems from (`sid`), where its issuer tells."""
 
+    @property
+    def is_client(self) -> bool:
+        """Whether a client got the token for itself, so that no user stands behind it (RFC 9068 §2.2)."""
+        return not self.is_service and self.subject == self.client_id
+
     def has(self, scope: str) -> bool:
         return scope in self.scopes
 
@@ -114,8 +119,8 @@ def service_issuer(name: str, keys: KeySource, callee: str, scopes: Iterable[str
 class Verifier:
     """Tells who a token speaks for, without asking anybody.
 
-    A verified token is remembered, so it costs a signature check once. Withdrawing a key from its issuer therefore
-    ends remembered tokens only when they expire: within a minute for services, within their life for users.
+    A verified token is remembered, so it costs a signature check once; no longer than its issuer has the key that
+    signed it, as far as is known here.
 
     Args:
         issuers: those whose tokens are accepted; no two of the same name.
@@ -139,7 +144,7 @@ class Verifier:
         self._clock = clock
         self._leeway_seconds = leeway_seconds
         self._cache_entries = cache_entries
-        self._verified: OrderedDict[str, Principal] = OrderedDict()
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
 
     @property
     def loops(self) -> list[Callable[[], Awaitable[None]]]:
@@ -153,20 +158,21 @@ class Verifier:
             NoAutenticado: if the token is malformed, forged, expired, not yet valid or meant for somebody else.
             ServicioNoDisponible: if its key is unknown and its issuer cannot be asked.
         """
-        principal = self._verified.get(token)
-        if principal is None:
-            principal = await self._verify(token)
-            self._verified[token] = principal
+        verified = self._verified.get(token)
+        if verified is None or not verified.keys.knows(verified.kid):
+            self._verified.pop(token, None)
+            verified = await self._verify(token)
+            self._verified[token] = verified
             if len(self._verified) > self._cache_entries:
                 self._verified.popitem(last=False)
-        elif self._now() >= principal.expires_at + self._leeway_seconds:
+        elif self._now() >= verified.principal.expires_at + self._leeway_seconds:
             self._verified.pop(token, None)
             raise _expired()
         else:
             self._verified.move_to_end(token)
-        return principal
+        return verified.principal
 
-    async def _verify(self, token: str) -> Principal:
+    async def _verify(self, token: str) -> "_Verified":
         parsed, claims = _parse(token)
         # Until the signature is checked, the claims serve only to find whose key has to have made it.
         name = claims.get("iss")
@@ -184,7 +190,7 @@ class Verifier:
             raise NoAutenticado(_NOT_VALID)
         _check_audience(claims, issuer)
         expires_at = self._check_times(claims, issuer)
-        return _principal(claims, issuer, expires_at)
+        return _Verified(_principal(claims, issuer, expires_at), issuer.keys, kid)
 
     def _check_times(self, claims: dict[str, Any], issuer: TrustedIssuer) -> float:
         now, leeway = self._now(), self._leeway_seconds
@@ -200,6 +206,15 @@ class Verifier:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """Whom a token speaks for, and the key that showed it."""
+
+    principal: Principal
+    keys: KeySource
+    kid: str
 
 
 def _expired() -> NoAutenticado:

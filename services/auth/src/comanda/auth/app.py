@@ -3,17 +3,23 @@
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from comanda.auth import routes, routes_oauth
+from comanda.auth import routes, routes_clientes, routes_oauth, routes_sesiones, routes_totp
 from comanda.auth.credenciales import Credenciales
+from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.first_admin import FirstAdmin
-from comanda.auth.keys import SigningKeys, derive, master_key
+from comanda.auth.key_store import KeyStore, derive
+from comanda.auth.keys import SigningKeys, master_key
 from comanda.auth.passwords import Passwords
 from comanda.auth.refresh_tokens import RefreshTokens
+from comanda.auth.segundo_factor import SegundoFactor
+from comanda.auth.segundo_paso import SegundoPaso
 from comanda.auth.service import Auth, Cuentas
 from comanda.auth.sesiones import Sesiones
 from comanda.auth.settings import Settings
+from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
 from comanda.common import app as common
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock, SystemClock
 from comanda.common.database import Database
 from comanda.common.server import prepare_process
@@ -34,9 +40,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     clock = clock or SystemClock()
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
     secret = master_key(settings)
-    keys = SigningKeys(database, secret, clock)
+    keys = SigningKeys(KeyStore(settings, database, secret, clock), clock)
     passwords = _passwords(settings)
-    auth = _auth(settings, database, clock, keys, RefreshTokens(derive(secret, "refresh tokens")), passwords)
+    auth = _auth(settings, database, clock, keys, secret, passwords)
 
     async def on_ready() -> None:
         await keys.load_or_create()
@@ -53,10 +59,17 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             verifier=verifier(
                 settings, NAME, clock, {"operador": (settings.operador_jwks, ["operaciones:leer"])}, users=keys
             ),
-            routers=[routes.routes, routes_oauth.routes],
+            routers=[
+                routes.routes,
+                routes_sesiones.routes,
+                routes_totp.routes,
+                routes_clientes.routes,
+                routes_oauth.routes,
+            ],
             use_cases=auth,
+            audit=Audit(auditoria, database, clock),
             on_ready=on_ready,
-            loops=[auth.sesiones.barrer],
+            loops=[auth.sesiones.barrer, keys.keep_current],
             on_close=[passwords.aclose],
         )
     )
@@ -67,14 +80,20 @@ def _auth(
     database: Database,
     clock: Clock,
     keys: SigningKeys,
-    refresh_tokens: RefreshTokens,
+    secret: bytes,
     passwords: Passwords,
 ) -> Auth:
     throttling = Throttling(settings, clock)
     credenciales = Credenciales(passwords, throttling)
+    paso = SegundoPaso(database, clock, secret=secret, throttling=throttling)
+    refresh_tokens = RefreshTokens(derive(secret, "refresh tokens"))
     return Auth(
-        Cuentas(database, clock, passwords=passwords, throttling=throttling, credenciales=credenciales),
-        Sesiones(settings, database, clock, keys=keys, refresh_tokens=refresh_tokens, credenciales=credenciales),
+        Cuentas(database, clock, passwords=passwords, throttling=throttling, credenciales=credenciales, paso=paso),
+        Sesiones(
+            settings, database, clock, keys=keys, refresh_tokens=refresh_tokens, credenciales=credenciales, paso=paso
+        ),
+        SegundoFactor(database, clock, paso=paso, credenciales=credenciales),
+        CuentasDeServicio(settings, database, clock, keys=keys, throttling=throttling),
         keys,
     )
 

@@ -4,7 +4,7 @@ import hmac
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
@@ -13,7 +13,7 @@ from uuid import UUID
 from starlette.responses import Response
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from comanda.common.problems import Problem
+from comanda.common.problems import NoAutenticado, Problem
 
 Rol = Literal["cliente", "admin"]
 
@@ -29,6 +29,7 @@ ALCANCES: Mapping[Rol, tuple[str, ...]] = {
         "pedidos:gestionar",
         "usuarios:gestionar",
         "operaciones:leer",
+        "auditoria:leer",
     ),
 }
 """What each role may do. Nobody gets `reservas:escribir`: only the service pedidos writes reservations."""
@@ -40,6 +41,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """Headers of every answer that carries a token or says why there is none (RFC 6749 §5.1)."""
 
 PASSWORD_MIN, PASSWORD_MAX = 12, 256
+DISPOSITIVO_MAX = 200
 EMAIL_MAX = 254
 
 _COMUNES = frozenset(password.casefold() for password in FREQUENCY_LISTS["passwords"])
@@ -86,6 +88,10 @@ class Familia:
     rotada_en: datetime
     creada_en: datetime
     expira_en: datetime
+    dispositivo: str = ""
+    """What the client called itself when it logged in (`User-Agent`): a hint for its owner, nothing to rely on."""
+    amr: str | None = None
+    """How it began (RFC 8176), separated by spaces; None, from before this was kept: by password."""
 
     def ha_caducado(self, ahora: datetime) -> bool:
         return ahora >= self.expira_en
@@ -135,7 +141,7 @@ class Rechazo(Problem):
     error: ClassVar[str]
 
     def response(self, instance: str) -> Response:
-        body = json.dumps({"error": self.error, "error_description": self.detail}).encode()
+        body = json.dumps({"error": self.error, "error_description": self.detail, **self.extras}).encode()
         return Response(body, self.status, NO_STORE | dict(self.headers or {}), "application/json")
 
 
@@ -146,9 +152,9 @@ class SolicitudInvalida(Rechazo):
 
 
 class ClienteInvalido(Rechazo):
-    """The client is not known, or it tries to authenticate although it is public."""
+    """The client is not known, its secret is wrong or was revoked, or it authenticates although it is public."""
 
-    status, error, title = 401, "invalid_client", "El cliente no es conocido."
+    status, error, title = 401, "invalid_client", "El cliente no es conocido o su secreto no es correcto."
 
     def __init__(self) -> None:
         super().__init__(headers={"WWW-Authenticate": 'Basic realm="comanda"'})
@@ -163,7 +169,10 @@ class ConcesionInvalida(Rechazo):
 class ConcesionNoAdmitida(Rechazo):
     """No token is given for this kind of grant."""
 
-    error, title = "unsupported_grant_type", "grant_type debe ser password o refresh_token."
+    error, title = (
+        "unsupported_grant_type",
+        "grant_type no es de los que nombra /.well-known/oauth-authorization-server.",
+    )
 
 
 class AlcanceInvalido(Rechazo):
@@ -172,13 +181,28 @@ class AlcanceInvalido(Rechazo):
     error, title = "invalid_scope", "El alcance no es correcto."
 
 
+def activo(usuario: Usuario | None) -> Usuario:
+    """Raises `NoAutenticado` when the account was deactivated after the token was issued that names it."""
+    if usuario is None or not usuario.activo:
+        raise NoAutenticado("La cuenta ya no está activa.")
+    return usuario
+
+
 def conceder(rol: Rol, limite: str | None, pedido: str | None) -> str:
     """The scope of an access token: what the role gives, within the session's limit, narrowed to what is asked for.
 
     Raises:
         AlcanceInvalido: more is asked for than can be given.
     """
-    alcance = [scope for scope in ALCANCES[rol] if limite is None or scope in limite.split()]
+    return limitar([scope for scope in ALCANCES[rol] if limite is None or scope in limite.split()], pedido)
+
+
+def limitar(alcance: Sequence[str], pedido: str | None) -> str:
+    """That scope, narrowed to what is asked for.
+
+    Raises:
+        AlcanceInvalido: more is asked for than can be given.
+    """
     if pedido is None:
         return " ".join(alcance)
     pedidos = set(pedido.split(" "))
@@ -190,6 +214,11 @@ def conceder(rol: Rol, limite: str | None, pedido: str | None) -> str:
 def es_email(texto: str) -> bool:
     """Whether it has the shape of an address; whether mail arrives there is for no pattern to say."""
     return len(texto) <= EMAIL_MAX and texto.isprintable() and _EMAIL.fullmatch(texto) is not None
+
+
+def nombre_de_dispositivo(user_agent: str) -> str:
+    """What is kept of a `User-Agent`: its printable characters, at most `DISPOSITIVO_MAX`."""
+    return "".join(filter(str.isprintable, user_agent[: DISPOSITIVO_MAX * 2]))[:DISPOSITIVO_MAX].strip()
 
 
 def clave_de_email(email: str) -> str:

@@ -10,7 +10,9 @@ from comanda.auth.domain import EmailEnUso, Usuario
 from comanda.auth.passwords import Passwords
 from comanda.auth.repository import Repository
 from comanda.auth.settings import Settings
+from comanda.auth.tables import auditoria
 from comanda.common.app import NotReady
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.files import write_if_changed
@@ -27,6 +29,7 @@ class FirstAdmin:
         self._database = database
         self._repository = Repository(database)
         self._clock = clock
+        self._audit = Audit(auditoria, database, clock)
         self._passwords = passwords
 
     async def ensure(self) -> None:
@@ -52,6 +55,7 @@ class FirstAdmin:
                 await self._repository.insertar_usuario(connection, admin)
             except EmailEnUso:
                 raise NotReady("COMANDA_ADMIN_EMAIL belongs to a client: set another one") from None
+            await self._audit.tell(connection, "primer_admin_creado", admin.id)
             if given is None:
                 self._keep(password)  # before the commit, so that no admin exists whose password nobody knows
         log.info("first_admin_created", usuario_id=str(admin.id))

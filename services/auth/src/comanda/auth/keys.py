@@ -1,20 +1,17 @@
-"""The keys that sign access tokens, in auth's own database, and the master key that encrypts them there."""
+"""The keys that sign access tokens, as a replica uses them, and the master key that encrypts them in the database."""
 
-import base64
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import ECKey
 
-from comanda.auth.repository import Repository
+from comanda.auth.claves import Clave, activa
+from comanda.auth.key_store import KeyStore
 from comanda.auth.settings import Settings
 from comanda.common.app import NotReady
 from comanda.common.clock import Clock
-from comanda.common.database import Database
 from comanda.common.files import create_once, read_secret
 from comanda.common.jwks import parse_key_set
 from comanda.common.settings import data_folder
@@ -26,69 +23,56 @@ log = structlog.get_logger()
 class SigningKeys:
     """Signs tokens and, as a `KeySource`, verifies them. All replicas share the keys of one database."""
 
-    RELOAD_SECONDS = 5
-    """Shortest time between two looks for a key that another replica may have added."""
+    RELOAD_SECONDS = 2
+    """Pause between two looks for what other replicas, or `comanda keys`, have changed."""
 
-    def __init__(self, database: Database, master_key: bytes, clock: Clock) -> None:
-        self._database = database
-        self._repository = Repository(database)
-        self._cipher = Fernet(base64.urlsafe_b64encode(derive(master_key, "signing keys")))
+    def __init__(self, store: KeyStore, clock: Clock) -> None:
+        self._store = store
         self._clock = clock
         self._loaded_at = clock.monotonic()
-        self._newest: SigningKey | None = None
+        self._claves: Sequence[Clave] = ()
+        self._signers: dict[str, SigningKey] = {}
         self._public: dict[str, ECKey] = {}
         self.jwks: dict[str, Any] = {"keys": []}
-        """The public key set (RFC 7517)."""
+        """The public key set (RFC 7517): keys that will sign, the one that does, and those that did of late."""
 
     async def load_or_create(self) -> None:
         """Raises `NotReady` when the master key is not the one that encrypted what is stored."""
-        async with self._database.transaction() as connection:
-            await self._repository.serializar_arranque(connection)
-            stored = await self._repository.leer_claves(connection)
-            if not stored:
-                key = SigningKey.generate()
-                encrypted = self._cipher.encrypt(key.to_pem()).decode()
-                await self._repository.insertar_clave(connection, key.kid, encrypted, self._clock.now())
-                stored = [(key.kid, encrypted)]
-        self._take([self._decrypt(encrypted) for _, encrypted in stored])
+        self._take(await self._store.load_or_create())
 
     def sign(self, claims: dict[str, Any]) -> str:
         """An access token (RFC 9068) with those claims."""
-        assert self._newest is not None  # noqa: S101  # loaded before the first request
-        return self._newest.sign(claims, USER_TYPE)
+        return self._signers[activa(self._claves, self._clock.now()).kid].sign(claims, USER_TYPE)
 
     async def key(self, kid: str) -> ECKey | None:
         if kid not in self._public and self._clock.monotonic() - self._loaded_at >= self.RELOAD_SECONDS:
             await self._reload()
         return self._public.get(kid)
 
+    def knows(self, kid: str) -> bool:
+        return kid in self._public
+
+    async def keep_current(self) -> None:
+        """The loop that follows the stored keys and, when it is time, announces and removes some."""
+        while True:
+            await self._reload()
+            await self._clock.sleep(self.RELOAD_SECONDS)
+
     async def _reload(self) -> None:
         self._loaded_at = self._clock.monotonic()
-        async with self._database.read() as connection:
-            stored = await self._repository.leer_claves(connection)
         try:
-            self._take([self._decrypt(encrypted) for _, encrypted in stored])
+            stored = await self._store.maintain()
         except NotReady as error:
             log.error("signing_keys_not_reloaded", reason=str(error))
+            return
+        if stored:  # without any, somebody is about to start anew: until then the last ones serve
+            self._take(stored)
 
-    def _decrypt(self, encrypted: str) -> SigningKey:
-        try:
-            return SigningKey.from_pem(self._cipher.decrypt(encrypted))
-        except InvalidToken:
-            raise NotReady(
-                "AUTH_MASTER_KEY is not the key that encrypted the signing keys in this database: set the one it was "
-                "first started with"
-            ) from None
-
-    def _take(self, keys: list[SigningKey]) -> None:
-        self.jwks = {"keys": [key.public_jwk() for key in keys]}
+    def _take(self, claves: Sequence[Clave]) -> None:
+        self._claves = claves
+        self._signers = {clave.kid: self._store.signer(clave) for clave in claves}
+        self.jwks = {"keys": [key.public_jwk() for key in self._signers.values()]}
         self._public = parse_key_set(self.jwks)
-        self._newest = keys[-1]
-
-
-def derive(master_key: bytes, purpose: str) -> bytes:
-    """A key of 32 bytes for one purpose (HKDF-SHA256, RFC 5869), unrelated to those for other purposes."""
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"comanda auth {purpose}".encode()).derive(master_key)
 
 
 def master_key(settings: Settings) -> bytes:

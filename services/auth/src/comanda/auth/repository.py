@@ -1,6 +1,6 @@
-"""All SQL of auth."""
+"""All SQL of auth but that of the signing keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.domain import EmailEnUso, Familia, Usuario, clave_de_email
-from comanda.auth.tables import claves, familias, usuarios
+from comanda.auth.tables import familias, usuarios
 from comanda.common.database import Database
 from comanda.common.pagination import Keyset, Page, PageRequest
 
@@ -20,6 +20,7 @@ SWEEP_ROWS = 500
 
 _USUARIO = [usuarios.c[name] for name in Usuario.__slots__]
 _FAMILIA = [familias.c[name] for name in Familia.__slots__]
+_RECIENTES = Keyset("sesiones", familias.c.id, descending=True)
 _POR_ALTA = Keyset("alta", usuarios.c.id)  # ids are UUIDv7: in order of registration
 
 
@@ -93,6 +94,19 @@ class Repository:
         statement = sa.delete(familias).where(familias.c.usuario_id == usuario_id)
         await connection.execute(statement if salvo is None else statement.where(familias.c.id != salvo))
 
+    async def terminar_familia_de(self, connection: AsyncConnection, usuario_id: UUID, familia_id: UUID) -> bool:
+        """Whether the user had that session."""
+        statement = sa.delete(familias).where(familias.c.id == familia_id, familias.c.usuario_id == usuario_id)
+        return (await connection.execute(statement)).rowcount == 1
+
+    async def listar_familias(
+        self, connection: AsyncConnection, usuario_id: UUID, ahora: datetime, page: PageRequest
+    ) -> Page[Familia]:
+        """The user's sessions that have not expired, the latest first."""
+        query = sa.select(*_FAMILIA).where(familias.c.usuario_id == usuario_id, familias.c.expira_en > ahora)
+        rows = await _RECIENTES.fetch(connection, query, page)
+        return rows.map(lambda row: Familia(**row))
+
     async def barrer_familias(self, connection: AsyncConnection, ahora: datetime) -> int:
         """Removes at most `SWEEP_ROWS` expired sessions; returns how many. Waits for nobody who holds one."""
         expired = (
@@ -109,14 +123,6 @@ class Repository:
         if self._database.dialect == "postgresql":
             lock = sa.func.pg_advisory_xact_lock(sa.func.hashtext("comanda.auth.start"))
             await connection.execute(sa.select(lock))
-
-    async def leer_claves(self, connection: AsyncConnection) -> Sequence[tuple[str, str]]:
-        """The `kid` and the encrypted private half of every signing key, the newest last."""
-        query = sa.select(claves.c.kid, claves.c.privada).order_by(claves.c.creada_en, claves.c.kid)
-        return [(row.kid, row.privada) for row in await connection.execute(query)]
-
-    async def insertar_clave(self, connection: AsyncConnection, kid: str, privada: str, ahora: datetime) -> None:
-        await connection.execute(sa.insert(claves).values(kid=kid, privada=privada, creada_en=ahora))
 
 
 def _values(usuario: Usuario) -> dict[str, Any]:

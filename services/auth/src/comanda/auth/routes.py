@@ -38,6 +38,8 @@ async def _origen(request: Request) -> str:
 async def _persona(principal: Annotated[Principal, allow()]) -> Principal:
     if principal.is_service:
         raise NoAutorizado("Un servicio no tiene cuenta.")
+    if principal.is_client:
+        raise NoAutorizado("Una cuenta de servicio no es un usuario: use el token de una persona.")
     return principal
 
 
@@ -88,7 +90,12 @@ async def modificar_yo(
 async def cambiar_password(datos: PasswordCambio, servicio: Servicio, persona: Persona, origen: Origen) -> None:
     sesion = UUID(persona.session_id) if persona.session_id else None
     await servicio.cambiar_password(
-        UUID(persona.subject), actual=datos.actual, nueva=datos.nueva, sesion=sesion, origen=origen
+        UUID(persona.subject),
+        actual=datos.actual,
+        nueva=datos.nueva,
+        codigo=datos.codigo,
+        sesion=sesion,
+        origen=origen,
     )
 
 

@@ -1,7 +1,7 @@
 """HTTP ↔ use cases of auth: tokens (RFC 6749, 7009), their keys (RFC 7517) and where all that is (RFC 8414)."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
@@ -15,11 +15,25 @@ from comanda.auth.domain import (
     DemasiadosIntentos,
     SolicitudInvalida,
 )
-from comanda.auth.oauth import CLIENT_ID, describe_refusals, form, form_body, required
+from comanda.auth.oauth import (
+    CLIENT_CREDENTIALS,
+    CLIENT_ID,
+    MFA_OTP,
+    MFA_RECOVERY_CODE,
+    client_credentials,
+    describe_refusals,
+    form,
+    form_body,
+    required,
+    token_form,
+)
 from comanda.auth.routes import Origen
+from comanda.auth.routes_clientes import Servicio as CuentasDeServicio
+from comanda.auth.routes_sesiones import Servicio
 from comanda.auth.schemas import ConjuntoDeClaves, Metadatos, TokenDocumento
+from comanda.auth.schemas_clientes import TokenDeServicioDocumento
 from comanda.auth.service import Auth
-from comanda.auth.sesiones import Sesiones
+from comanda.auth.totp import SegundoFactorRequerido
 from comanda.common.problems import describe
 from comanda.common.requests import router
 
@@ -35,34 +49,51 @@ async def _auth(request: Request) -> Auth:
     return auth
 
 
-async def _sesiones(request: Request) -> Sesiones:
-    sesiones: Sesiones = request.app.state.service.sesiones
-    return sesiones
-
-
-Servicio = Annotated[Sesiones, Depends(_sesiones)]
-
-
 @routes.post(
     "/auth/token",
-    summary="Log in, or stay logged in",
+    response_model=TokenDocumento | TokenDeServicioDocumento,
+    summary="Log in, or stay logged in; or a token for a service account",
     openapi_extra=form_body(
         ["grant_type"],
-        grant_type="`password` or `refresh_token`",
+        grant_type=(
+            "`password`, `refresh_token` or `client_credentials`; "
+            f"`{MFA_OTP}` or `{MFA_RECOVERY_CODE}` after `mfa_required`"
+        ),
         username="the email, for `password`",
         password="the password, for `password`",  # noqa: S106  # a description
         refresh_token="the token that the last answer gave, for `refresh_token`",  # noqa: S106  # a description
-        scope="narrows what the token allows",
-        client_id=f"`{CLIENT_ID}`, also when left out",
+        mfa_token="what came with `mfa_required`; good for five minutes and one session",  # noqa: S106  # a description
+        otp=f"the code of the authenticator app, for `{MFA_OTP}`",
+        recovery_code=f"one of the recovery codes, for `{MFA_RECOVERY_CODE}`",
+        scope="narrows what the token allows; in a log-in of two steps that of the first counts",
+        client_id=f"`{CLIENT_ID}`, also when left out; for `client_credentials` the account, unless sent as HTTP Basic",
+        client_secret="its secret, for `client_credentials`, unless sent as HTTP Basic",  # noqa: S106  # a description
     ),
     responses=describe_refusals(
-        SolicitudInvalida, ConcesionInvalida, ConcesionNoAdmitida, AlcanceInvalido, ClienteInvalido
+        SolicitudInvalida,
+        ConcesionInvalida,
+        ConcesionNoAdmitida,
+        AlcanceInvalido,
+        SegundoFactorRequerido,
+        ClienteInvalido,
     )
     | describe(DemasiadosIntentos),
 )
-async def token(formulario: Formulario, servicio: Servicio, origen: Origen, response: Response) -> TokenDocumento:
+async def token(
+    formulario: Annotated[dict[str, str], Depends(token_form)],
+    servicio: Servicio,
+    cuentas: CuentasDeServicio,
+    origen: Origen,
+    request: Request,
+    response: Response,
+) -> Any:
+    response.headers.update(NO_STORE)
     grant_type = required(formulario, "grant_type")
-    alcance = formulario.get("scope")
+    alcance, dispositivo = formulario.get("scope"), request.headers.get("user-agent", "")
+    if grant_type == CLIENT_CREDENTIALS:
+        client_id, secreto = client_credentials(request, formulario)
+        concedido = await cuentas.conceder(client_id, secreto, alcance=alcance, origen=origen)
+        return TokenDeServicioDocumento(**asdict(concedido))
     if grant_type == "password":
         tokens = await servicio.iniciar(
             required(formulario, "username"),
@@ -70,12 +101,19 @@ async def token(formulario: Formulario, servicio: Servicio, origen: Origen, resp
             alcance=alcance,
             client_id=CLIENT_ID,
             origen=origen,
+            dispositivo=dispositivo,
         )
     elif grant_type == "refresh_token":
         tokens = await servicio.renovar(required(formulario, "refresh_token"), alcance=alcance)
+    elif grant_type in (MFA_OTP, MFA_RECOVERY_CODE):
+        de_recuperacion = grant_type == MFA_RECOVERY_CODE
+        mfa_token = required(formulario, "mfa_token")
+        codigo = required(formulario, "recovery_code" if de_recuperacion else "otp")
+        tokens = await servicio.completar(
+            mfa_token, codigo, de_recuperacion=de_recuperacion, origen=origen, dispositivo=dispositivo
+        )
     else:
         raise ConcesionNoAdmitida
-    response.headers.update(NO_STORE)
     return TokenDocumento(**asdict(tokens))
 
 

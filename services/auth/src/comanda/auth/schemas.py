@@ -6,8 +6,10 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from comanda.auth.domain import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, Rol, Usuario, es_email, objecion
+from comanda.auth.domain import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, Familia, Rol, Usuario, es_email, objecion
 from comanda.auth.domain import normalizar_password as normalizar
+from comanda.auth.oauth import MFA_OTP, MFA_RECOVERY_CODE
+from comanda.auth.schemas_totp import Codigo
 from comanda.common.requests import Body, Boolean, Line
 
 
@@ -52,6 +54,7 @@ class YoCambios(Body):
 class PasswordCambio(Body):
     actual: Annotated[str, Field(json_schema_extra={"format": "password"})]
     nueva: PasswordNuevo
+    codigo: Codigo | None = None
 
 
 class UsuarioCambios(Body):
@@ -94,6 +97,29 @@ class UsuarioGestionado(UsuarioDocumento):
         return cls.model_construct(**{name: getattr(usuario, name) for name in cls.model_fields})
 
 
+class SesionDocumento(BaseModel):
+    """A session as its owner sees it."""
+
+    id: UUID
+    dispositivo: str = Field(description="the `User-Agent` of the login")
+    actual: bool = Field(description="it is the one that asks")
+    creada_en: AwareDatetime
+    usada_en: AwareDatetime = Field(description="when it was last refreshed")
+    expira_en: AwareDatetime
+
+    @classmethod
+    def de(cls, sesion: Familia, actual: str | None) -> "SesionDocumento":
+        """Args: actual: the `sid` of the token that asks."""
+        return cls.model_construct(
+            id=sesion.id,
+            dispositivo=sesion.dispositivo,
+            actual=str(sesion.id) == actual,
+            creada_en=sesion.creada_en,
+            usada_en=sesion.rotada_en,
+            expira_en=sesion.expira_en,
+        )
+
+
 class TokenDocumento(BaseModel):
     """RFC 6749 §5.1."""
 
@@ -119,6 +145,6 @@ class Metadatos(BaseModel):
     jwks_uri: str
     scopes_supported: list[str]
     response_types_supported: list[str] = []
-    grant_types_supported: list[str] = ["password", "refresh_token"]
-    token_endpoint_auth_methods_supported: list[str] = ["none"]
+    grant_types_supported: list[str] = ["password", "refresh_token", "client_credentials", MFA_OTP, MFA_RECOVERY_CODE]
+    token_endpoint_auth_methods_supported: list[str] = ["none", "client_secret_basic", "client_secret_post"]
     revocation_endpoint_auth_methods_supported: list[str] = ["none"]

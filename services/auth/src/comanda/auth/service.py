@@ -8,17 +8,23 @@ from uuid import UUID
 import structlog
 
 from comanda.auth.credenciales import Credenciales
-from comanda.auth.domain import UltimoAdmin, Usuario, normalizar_password, objecion
+from comanda.auth.cuentas_de_servicio import CuentasDeServicio
+from comanda.auth.domain import UltimoAdmin, Usuario, activo, normalizar_password, objecion
 from comanda.auth.keys import SigningKeys
 from comanda.auth.passwords import Passwords
 from comanda.auth.repository import Repository
+from comanda.auth.segundo_factor import SegundoFactor
+from comanda.auth.segundo_paso import SegundoPaso
 from comanda.auth.sesiones import Sesiones
+from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
+from comanda.auth.totp import codigo_incorrecto
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.conditional import Precondition
 from comanda.common.database import Database
 from comanda.common.pagination import Page, PageRequest
-from comanda.common.problems import DatosInvalidos, NoAutenticado, NoAutorizado, NoEncontrado
+from comanda.common.problems import DatosInvalidos, NoAutorizado, NoEncontrado
 
 log = structlog.get_logger()
 
@@ -34,13 +40,16 @@ class Cuentas:
         passwords: Passwords,
         throttling: Throttling,
         credenciales: Credenciales,
+        paso: SegundoPaso,
     ) -> None:
         self._database = database
         self._repository = Repository(database)
         self._clock = clock
+        self._audit = Audit(auditoria, database, clock)
         self._passwords = passwords
         self._throttling = throttling
         self._credenciales = credenciales
+        self._paso = paso
 
     async def registrar(self, *, email: str, password: str, nombre: str, origen: str) -> Usuario:
         """Raises `EmailEnUso`, `DemasiadosIntentos`, `ServicioSaturado`."""
@@ -59,19 +68,20 @@ class Cuentas:
         )
         async with self._database.transaction() as connection:
             await self._repository.insertar_usuario(connection, usuario)
+            await self._audit.tell(connection, "usuario_registrado", usuario.id)
         return usuario
 
     async def consultar_propio(self, usuario_id: UUID) -> Usuario:
         """Raises `NoAutenticado` when the account was deactivated after its token was issued."""
         async with self._database.read() as connection:
-            return _activo(await self._repository.leer_usuario(connection, usuario_id))
+            return activo(await self._repository.leer_usuario(connection, usuario_id))
 
     async def modificar_propio(
         self, usuario_id: UUID, cambios: Mapping[str, Any], precondition: Precondition
     ) -> Usuario:
         """Raises `NoAutenticado`, `VersionObsoleta`."""
         async with self._database.transaction() as connection:
-            usuario = _activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))
+            usuario = activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))
             precondition.check(usuario.version)
             modificado = usuario.modificar(cambios, self._clock.now())
             if modificado is not usuario:
@@ -79,12 +89,20 @@ class Cuentas:
         return modificado
 
     async def cambiar_password(
-        self, usuario_id: UUID, *, actual: str, nueva: str, sesion: UUID | None, origen: str
+        self,
+        usuario_id: UUID,
+        *,
+        actual: str,
+        nueva: str,
+        codigo: str | None = None,
+        sesion: UUID | None,
+        origen: str,
     ) -> None:
         """Changes the password and ends every session but that one.
 
         Raises:
-            DatosInvalidos: `actual` is not the password, or `nueva` is not good enough.
+            DatosInvalidos: `actual` is not the password, `nueva` is not good enough, or the account has a second factor
+                and `codigo` is missing or wrong.
             NoAutenticado, DemasiadosIntentos, ServicioSaturado.
         """
         usuario = await self.consultar_propio(usuario_id)
@@ -93,14 +111,20 @@ class Cuentas:
             raise DatosInvalidos.of("nueva", motivo)
         verdict = await self._credenciales.comprobar(usuario, actual, email=usuario.email, origen=origen)
         if not verdict.right:
+            await self._audit.note("password_incorrecta", usuario_id)
             raise _password_incorrecto()
         nuevo_hash = await self._passwords.hash(nueva)
         async with self._database.transaction() as connection:
-            ahora = _activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))
+            ahora = activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))
             if ahora.password_hash != usuario.password_hash:
                 raise _password_incorrecto()  # somebody else changed it meanwhile
-            await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=nuevo_hash))
-            await self._repository.terminar_familias_de(connection, usuario_id, salvo=sesion)
+            correcto = await self._paso.exigir(connection, ahora, codigo, origen=origen)
+            if correcto:
+                await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=nuevo_hash))
+                await self._repository.terminar_familias_de(connection, usuario_id, salvo=sesion)
+                await self._audit.tell(connection, "password_cambiada", usuario_id)
+        if not correcto:
+            raise codigo_incorrecto()
         log.info("password_changed", usuario_id=str(usuario_id))
 
     async def consultar(self, usuario_id: UUID) -> Usuario:
@@ -132,11 +156,12 @@ class Cuentas:
             precondition.check(usuario.version)
             modificado = usuario.modificar(cambios, self._clock.now())
             _debe_quedar_admin({**bloqueados, usuario_id: modificado})
-            actor = _activo(await self._repository.leer_usuario(connection, actor_id))
+            actor = activo(await self._repository.leer_usuario(connection, actor_id))
             if actor.rol != "admin":
                 raise NoAutorizado
             if modificado is not usuario:
                 await self._repository.actualizar_usuario(connection, modificado)
+                await self._audit.tell(connection, "usuario_modificado", usuario_id, cambios=dict(cambios))
             if not modificado.activo:
                 await self._repository.terminar_familias_de(connection, usuario_id)
         log.info("user_managed", usuario_id=str(usuario_id), actor_id=str(actor_id), cambios=dict(cambios))
@@ -149,13 +174,9 @@ class Auth:
 
     cuentas: Cuentas
     sesiones: Sesiones
+    segundo_factor: SegundoFactor
+    cuentas_de_servicio: CuentasDeServicio
     keys: SigningKeys
-
-
-def _activo(usuario: Usuario | None) -> Usuario:
-    if usuario is None or not usuario.activo:
-        raise NoAutenticado("La cuenta ya no está activa.")
-    return usuario
 
 
 def _debe_quedar_admin(usuarios: Mapping[UUID, Usuario]) -> None:

@@ -8,14 +8,20 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.credenciales import Credenciales
-from comanda.auth.domain import ConcesionInvalida, Familia, Usuario, conceder, es_email
+from comanda.auth.domain import ConcesionInvalida, Familia, Rol, Usuario, conceder, es_email, nombre_de_dispositivo
 from comanda.auth.keys import SigningKeys
 from comanda.auth.passwords import Verdict
 from comanda.auth.refresh_tokens import RefreshTokens, token_hash
 from comanda.auth.repository import SWEEP_ROWS, Repository
+from comanda.auth.segundo_paso import SegundoPaso
 from comanda.auth.settings import Settings
+from comanda.auth.tables import auditoria
+from comanda.auth.totp import PWD, PWD_OTP, SegundoFactorRequerido, rol_con
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.database import Database
+from comanda.common.pagination import Page, PageRequest
+from comanda.common.problems import NoEncontrado
 from comanda.common.trust import USERS_AUDIENCE
 
 _REFRESCO = "El refresh_token no es, o ya no es, correcto."
@@ -43,19 +49,28 @@ class Sesiones:
         keys: SigningKeys,
         refresh_tokens: RefreshTokens,
         credenciales: Credenciales,
+        paso: SegundoPaso,
     ) -> None:
         self._settings = settings
         self._database = database
         self._repository = Repository(database)
         self._clock = clock
+        self._audit = Audit(auditoria, database, clock)
         self._keys = keys
         self._refresh_tokens = refresh_tokens
         self._credenciales = credenciales
+        self._paso = paso
 
-    async def iniciar(self, email: str, password: str, *, alcance: str | None, client_id: str, origen: str) -> Tokens:
-        """Begins a session. Raises `ConcesionInvalida`, `AlcanceInvalido`, `DemasiadosIntentos`, `ServicioSaturado`.
+    async def iniciar(
+        self, email: str, password: str, *, alcance: str | None, client_id: str, origen: str, dispositivo: str = ""
+    ) -> Tokens:
+        """Begins a session, unless the account has a second factor: then `completar` does.
 
         Who does not exist, is deactivated or gives a wrong password gets the same answer after the same work.
+
+        Raises:
+            SegundoFactorRequerido: the password is right, and a code is needed.
+            ConcesionInvalida, AlcanceInvalido, DemasiadosIntentos, ServicioSaturado.
         """
         usuario = None
         if es_email(email):
@@ -64,23 +79,67 @@ class Sesiones:
         verdict = await self._credenciales.comprobar(usuario, password, email=email, origen=origen)
         if usuario is None or not verdict.right:
             log.info("login_failed", usuario_id=usuario and str(usuario.id), origen=origen)
+            await self._audit.note("login_fallido", usuario.id if usuario else "")
             raise ConcesionInvalida
-        concedido = conceder(usuario.rol, None, alcance)
-        familia = self._nueva_familia(usuario, client_id, alcance and concedido)
+        conceder(usuario.rol, None, alcance)  # is refused here, not after a second step
         async with self._database.transaction() as connection:
-            await self._confirmar(connection, usuario, verdict)
-            await self._repository.insertar_familia(connection, familia)
-        return self._tokens(usuario, familia, concedido)
+            usuario = await self._confirmar(connection, usuario, verdict)
+            mfa_token = await self._paso.pendiente(connection, usuario, client_id=client_id, alcance=alcance)
+            if mfa_token is None:
+                return await self._nueva_sesion(connection, usuario, client_id, alcance, PWD, dispositivo)
+        raise SegundoFactorRequerido(mfa_token=mfa_token)
 
-    async def _confirmar(self, connection: AsyncConnection, usuario: Usuario, verdict: Verdict) -> None:
+    async def completar(
+        self, mfa_token: str, codigo: str, *, de_recuperacion: bool, origen: str, dispositivo: str = ""
+    ) -> Tokens:
+        """Begins the session whose password was right.
+
+        Raises:
+            ConcesionInvalida, AlcanceInvalido, DemasiadosIntentos.
+        """
+        login = self._paso.leer(mfa_token)
+        async with self._database.transaction() as connection:
+            leido = await self._repository.leer_usuario(connection, login.usuario_id, bloquear=True)
+            usuario = await self._paso.superar(
+                connection, leido, login, codigo, de_recuperacion=de_recuperacion, origen=origen
+            )
+            if usuario:
+                return await self._nueva_sesion(
+                    connection, usuario, login.client_id, login.alcance, PWD_OTP, dispositivo
+                )
+        raise ConcesionInvalida("El codigo no es correcto, ha caducado o ya se ha usado: espere al siguiente.")
+
+    async def _confirmar(self, connection: AsyncConnection, usuario: Usuario, verdict: Verdict) -> Usuario:
         """Whoever changed the password or was deactivated while the hash was computed gets no session any more."""
         ahora = await self._repository.leer_usuario(connection, usuario.id, bloquear=True)
         if ahora is None or not ahora.activo or ahora.password_hash != usuario.password_hash:
             raise ConcesionInvalida
         if verdict.new_hash is not None:
-            await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=verdict.new_hash))
+            ahora = replace(ahora, password_hash=verdict.new_hash)
+            await self._repository.actualizar_usuario(connection, ahora)
+        return ahora
 
-    def _nueva_familia(self, usuario: Usuario, client_id: str, alcance: str | None) -> Familia:
+    async def _nueva_sesion(
+        self,
+        connection: AsyncConnection,
+        usuario: Usuario,
+        client_id: str,
+        alcance: str | None,
+        amr: str,
+        dispositivo: str,
+    ) -> Tokens:
+        concedido = conceder(self._rol(usuario, amr), None, alcance)
+        familia = self._nueva_familia(usuario, client_id, alcance and concedido, amr, dispositivo)
+        await self._repository.insertar_familia(connection, familia)
+        await self._audit.tell(connection, "sesion_iniciada", usuario.id, sesion=str(familia.id), amr=amr)
+        return self._tokens(usuario, familia, concedido)
+
+    def _rol(self, usuario: Usuario, amr: str | None) -> Rol:
+        return rol_con(amr, usuario.rol, exigido=self._settings.admin_mfa_required)
+
+    def _nueva_familia(
+        self, usuario: Usuario, client_id: str, alcance: str | None, amr: str, dispositivo: str
+    ) -> Familia:
         ahora = self._clock.now()
         familia_id = self._clock.new_id()
         return Familia(
@@ -93,6 +152,8 @@ class Sesiones:
             rotada_en=ahora,
             creada_en=ahora,
             expira_en=ahora + timedelta(seconds=self._settings.refresh_token_seconds),
+            amr=amr,
+            dispositivo=nombre_de_dispositivo(dispositivo),
         )
 
     async def renovar(self, refresh_token: str, *, alcance: str | None) -> Tokens:
@@ -110,7 +171,7 @@ class Sesiones:
             renovada = await self._canjear(connection, familia, generacion, refresh_token, ahora)
             usuario = await self._repository.leer_usuario(connection, familia.usuario_id)
             if renovada and usuario and usuario.activo:
-                concedido = conceder(usuario.rol, familia.alcance, alcance)
+                concedido = conceder(self._rol(usuario, familia.amr), familia.alcance, alcance)
                 return self._tokens(usuario, renovada, concedido)
         raise ConcesionInvalida(_REFRESCO)
 
@@ -126,6 +187,7 @@ class Sesiones:
         if familia.admite_repeticion(generacion, ahora):
             return familia
         await self._repository.terminar_familia(connection, familia.id)
+        await self._audit.tell(connection, "refresh_reutilizado", familia.usuario_id, sesion=str(familia.id))
         log.warning("refresh_reuse", familia_id=str(familia.id), usuario_id=str(familia.usuario_id))
         return None
 
@@ -136,7 +198,29 @@ class Sesiones:
             return
         async with self._database.transaction() as connection:
             if await self._repository.terminar_familia(connection, leido[0]):
+                await self._audit.tell(connection, "sesion_terminada", sesion=str(leido[0]))
                 log.info("session_ended", familia_id=str(leido[0]))
+
+    async def listar(self, usuario_id: UUID, page: PageRequest) -> Page[Familia]:
+        """A user's sessions, the latest first."""
+        async with self._database.read() as connection:
+            return await self._repository.listar_familias(connection, usuario_id, self._clock.now(), page)
+
+    async def terminar_una(self, usuario_id: UUID, sesion_id: UUID) -> None:
+        """Ends a session of that user. Raises `NoEncontrado`, also when it is somebody else's."""
+        async with self._database.transaction() as connection:
+            if not await self._repository.terminar_familia_de(connection, usuario_id, sesion_id):
+                raise NoEncontrado
+            await self._audit.tell(connection, "sesion_terminada", usuario_id, sesion=str(sesion_id))
+        log.info("session_ended", familia_id=str(sesion_id), usuario_id=str(usuario_id))
+
+    async def terminar_todas(self, usuario_id: UUID) -> None:
+        """Ends all sessions of that user; one that is being begun waits for the user's row and stays."""
+        async with self._database.transaction() as connection:
+            await self._repository.leer_usuario(connection, usuario_id, bloquear=True)
+            await self._repository.terminar_familias_de(connection, usuario_id)
+            await self._audit.tell(connection, "sesiones_terminadas", usuario_id)
+        log.info("sessions_ended", usuario_id=str(usuario_id))
 
     async def barrer(self) -> None:
         """The loop that removes expired sessions."""
@@ -164,6 +248,7 @@ class Sesiones:
             "client_id": familia.client_id,
             "scope": alcance,
             "sid": str(familia.id),
+            "amr": (familia.amr or PWD).split(),
         }
         return Tokens(
             access_token=self._keys.sign(claims),

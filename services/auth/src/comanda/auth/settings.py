@@ -39,7 +39,18 @@ class Settings(ServiceSettings):
     refresh_token_seconds: int = Field(
         2_592_000, ge=60, le=31_536_000, description="life of a session, from its login; refreshing does not prolong it"
     )
+    key_rotation_days: int = Field(90, ge=0, le=3650, description="age at which a signing key is replaced; 0: never")
+    key_announce_seconds: int = Field(
+        600,
+        ge=12,
+        le=86_400,
+        description="how long a new signing key is published before it signs; verifiers may take 12 s to learn of it",
+    )
     sweep_seconds: Seconds = Field(60, description="pause between two sweeps of sessions that have ended")
+
+    admin_mfa_required: bool = Field(
+        False, description="an admin who logs in without a second factor gets the scopes of a client only"
+    )
 
     argon2_time_cost: int = Field(2, ge=1, le=100, description="passes of Argon2id")
     argon2_memory_kib: int = Field(

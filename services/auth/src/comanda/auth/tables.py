@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from comanda.common.audit import audit_table
 from comanda.common.moments import UtcDateTime
 
 metadata = sa.MetaData()
@@ -38,8 +39,30 @@ familias = sa.Table(
     sa.Column("rotada_en", UtcDateTime, nullable=False),
     sa.Column("creada_en", UtcDateTime, nullable=False),
     sa.Column("expira_en", UtcDateTime, nullable=False),
-    sa.Index("ix_familias_usuario_id", "usuario_id"),
+    sa.Column("dispositivo", sa.String(200), nullable=False, server_default=sa.text("''")),
+    sa.Column("amr", sa.String(50)),  # NULL: by password, before this was kept
+    sa.Index("ix_familias_usuario_id", "usuario_id", "id"),
     sa.Index("ix_familias_expira_en", "expira_en"),
+)
+
+totp = sa.Table(
+    "totp",
+    metadata,
+    sa.Column("usuario_id", sa.Uuid, sa.ForeignKey("usuarios.id"), primary_key=True),
+    sa.Column("secreto", sa.Text, nullable=False),  # encrypted with the master key
+    sa.Column("activado_en", UtcDateTime),  # NULL: not yet confirmed
+    sa.Column("ultimo_paso", sa.BigInteger, nullable=False),
+    sa.Column("usos", sa.Integer, nullable=False),
+    sa.Column("fallos", sa.Integer, nullable=False),
+    sa.Column("fallado_en", UtcDateTime),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+)
+
+codigos_recuperacion = sa.Table(
+    "codigos_recuperacion",
+    metadata,
+    sa.Column("usuario_id", sa.Uuid, sa.ForeignKey("usuarios.id"), primary_key=True),
+    sa.Column("codigo_hash", sa.String(64), primary_key=True),  # a spent code has no row
 )
 
 claves = sa.Table(
@@ -48,4 +71,27 @@ claves = sa.Table(
     sa.Column("kid", sa.String(100), primary_key=True),
     sa.Column("privada", sa.Text, nullable=False),  # encrypted with the master key
     sa.Column("creada_en", UtcDateTime, nullable=False),
+    sa.Column("activa_desde", UtcDateTime),  # NULL: from creada_en, as the release before writes it
 )
+
+cuentas_de_servicio = sa.Table(
+    "cuentas_de_servicio",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("nombre", sa.Text, nullable=False),
+    sa.Column("alcances", sa.Text, nullable=False),  # separated by spaces
+    sa.Column("activo", sa.Boolean, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("ultimo_uso", UtcDateTime),
+)
+
+secretos_de_servicio = sa.Table(
+    "secretos_de_servicio",
+    metadata,
+    sa.Column("cuenta_id", sa.Uuid, sa.ForeignKey("cuentas_de_servicio.id"), primary_key=True),
+    sa.Column("huella", sa.String(64), primary_key=True),
+    sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("caduca_en", UtcDateTime),  # NULL: the current one
+)
+auditoria = audit_table(metadata)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from comanda.common import app as common
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock, SystemClock
 from comanda.common.database import Database
 from comanda.common.http import Neighbour
@@ -20,7 +21,7 @@ from comanda.inventario.domain import Productos
 from comanda.inventario.routes import reservas, stock
 from comanda.inventario.service import Inventario
 from comanda.inventario.settings import Settings
-from comanda.inventario.tables import idempotency_keys
+from comanda.inventario.tables import auditoria, idempotency_keys
 
 NAME = "inventario"
 
@@ -64,6 +65,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             verifier=verifier(settings, NAME, clock, services),
             routers=[stock, reservas],
             use_cases=parts.inventario,
+            audit=Audit(auditoria, database, clock),
             circuits=[productos.circuit],
             loops=parts.loops,
             on_close=[productos.aclose],

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from comanda.common.audit import Audit
 from comanda.common.batch import Batch
 from comanda.common.clock import Clock, uuid7_time
 from comanda.common.conditional import Precondition
@@ -33,6 +34,7 @@ from comanda.inventario.domain import (
     movimiento_con_signo,
 )
 from comanda.inventario.repository import Repository
+from comanda.inventario.tables import auditoria
 
 SWEEP_ROWS = 200
 """Reservations that one transaction of the sweeper closes or forgets."""
@@ -76,6 +78,7 @@ class Inventario:
         self._clock = clock
         self._ttl = timedelta(seconds=reserva_ttl_seconds)
         self._sweep_seconds = sweep_seconds
+        self._audit = Audit(auditoria, database, clock)
         self._decisions = Batch("reservas", self._decide, most=group_commit)
 
     async def crear(self, producto_id: UUID, cantidad: int) -> Existencias:
@@ -98,6 +101,7 @@ class Inventario:
             if not await self._repository.insertar_existencias(connection, nuevas):
                 raise InventarioExistente
             await self._repository.insertar_movimientos(connection, [entrada])
+            await self._audit.tell(connection, "inventario_creado", producto_id, cantidad=cantidad)
         return nuevas
 
     async def consultar(self, producto_id: UUID) -> Existencias:
@@ -142,6 +146,9 @@ class Inventario:
             movimiento = Movimiento(self._clock.new_id(), producto_id, tipo, cambio, motivo, None, ahora)
             await self._repository.guardar_existencias(connection, [despues])
             await self._repository.insertar_movimientos(connection, [movimiento])
+            await self._audit.tell(
+                connection, "existencias_movidas", producto_id, movimiento=str(movimiento.id), tipo=tipo.value
+            )
             answer = render(movimiento, despues)
             if key:
                 await self._keys.settle(connection, key, answer)

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from comanda.common.audit import audit_table
 from comanda.common.idempotency import keys_table
 from comanda.common.moments import UtcDateTime
 from comanda.inventario.domain import EstadoReserva
@@ -76,3 +77,5 @@ reserva_lineas = sa.Table(
 )
 
 idempotency_keys = keys_table(metadata)
+
+auditoria = audit_table(metadata)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from comanda.common import app as common
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock, SystemClock
 from comanda.common.database import Database
 from comanda.common.http import Neighbour
@@ -25,7 +26,7 @@ from comanda.pedidos.routes import routes
 from comanda.pedidos.saga import Saga
 from comanda.pedidos.service import Pedidos
 from comanda.pedidos.settings import Settings
-from comanda.pedidos.tables import idempotency_keys
+from comanda.pedidos.tables import auditoria, idempotency_keys
 
 NAME = "pedidos"
 
@@ -59,6 +60,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             verifier=verifier(settings, NAME, clock, services),
             routers=[routes],
             use_cases=parts.pedidos,
+            audit=Audit(auditoria, database, clock),
             circuits=[neighbour.circuit for neighbour in neighbours.values()],
             loops=parts.loops,
             on_close=[neighbour.aclose for neighbour in neighbours.values()],

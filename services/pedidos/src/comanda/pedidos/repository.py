@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common.audit import Entry
 from comanda.common.bulk import BulkInsert, BulkRead, BulkTogether, BulkUpdate
 from comanda.common.clock import uuid7_floor
 from comanda.common.database import Database, padded
@@ -98,6 +99,8 @@ class Transition:
     lease: int | None = None
     settled: tuple[Key, Answer] | None = None
     """The answer that is bound to a key with it."""
+    apunte: Entry | None = None
+    """The line about it in the audit log."""
 
 
 class Repository:

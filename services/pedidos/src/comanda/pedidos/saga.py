@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from comanda.common.audit import Audit, Entry
 from comanda.common.batch import Batch
 from comanda.common.clock import Clock
 from comanda.common.database import Database
@@ -35,6 +36,7 @@ from comanda.pedidos.domain import (
     Veredicto,
 )
 from comanda.pedidos.repository import Repository, Transition
+from comanda.pedidos.tables import auditoria
 
 EXPIRY_MARGIN = timedelta(seconds=1)
 """How long after a reservation's end it is asked about: inventario's sweeper needs a moment, and clocks differ."""
@@ -102,6 +104,7 @@ class Saga:
         self._clock = clock
         self._abandon = timedelta(seconds=abandon_seconds)
         self._grace = timedelta(seconds=grace_seconds)
+        self._audit = Audit(auditoria, database, clock)
         self._moves = Batch("transiciones", self._commit, most=group_commit)
 
     def next_attempt_at(self, pedido: Pedido) -> datetime:
@@ -113,7 +116,9 @@ class Saga:
 
     async def intend(self, antes: Pedido, despues: Pedido, causa: str, *, lease: int | None = None) -> Pedido:
         """Commits an intent. Returns the order as it now is, which is another when somebody was faster."""
-        return despues if await self._move(antes, despues, causa, lease) else await self._present(antes)
+        apunte = self._audit.entry(f"pedido_{despues.fase.value.lower()}", antes.id, causa=causa)
+        moved = await self._move(antes, despues, causa, lease, apunte=apunte if apunte.autor else None)
+        return despues if moved else await self._present(antes)
 
     async def advance(
         self, pedido: Pedido, *, lease: int | None = None, answer: AnswerTo | None = None
@@ -150,13 +155,17 @@ class Saga:
         causa: str,
         lease: int | None,
         settled: tuple[Key, Answer] | None = None,
+        apunte: Entry | None = None,
     ) -> bool:
-        transition = Transition(antes, despues, causa, self.next_attempt_at(despues), lease, settled)
+        transition = Transition(antes, despues, causa, self.next_attempt_at(despues), lease, settled, apunte)
         return await self._moves.submit(transition)
 
     async def _commit(self, transitions: Sequence[Transition]) -> list[bool]:
         async with self._database.transaction() as connection:
-            return await self._repository.mover(connection, transitions)
+            moved = await self._repository.mover(connection, transitions)
+            apuntes = [t.apunte for t, ours in zip(transitions, moved, strict=True) if ours and t.apunte]
+            await self._audit.record(connection, *apuntes)
+        return moved
 
     async def _present(self, pedido: Pedido) -> Pedido:
         async with self._database.read() as connection:

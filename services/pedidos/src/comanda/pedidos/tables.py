@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from comanda.common.audit import audit_table
 from comanda.common.idempotency import keys_table
 from comanda.common.moments import UtcDateTime
 
@@ -52,3 +53,5 @@ historial = sa.Table(
 )
 
 idempotency_keys = keys_table(metadata)
+
+auditoria = audit_table(metadata)

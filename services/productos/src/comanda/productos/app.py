@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from comanda.common import app as common
+from comanda.common.audit import Audit
 from comanda.common.clock import Clock, SystemClock
 from comanda.common.database import Database
 from comanda.common.server import prepare_process
@@ -11,6 +12,7 @@ from comanda.common.trust import verifier
 from comanda.productos.routes import routes
 from comanda.productos.service import Catalogo
 from comanda.productos.settings import Settings
+from comanda.productos.tables import auditoria
 
 NAME = "productos"
 
@@ -46,5 +48,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             verifier=verifier(settings, NAME, clock, services),
             routers=[routes],
             use_cases=Catalogo(database, clock),
+            audit=Audit(auditoria, database, clock),
         )
     )

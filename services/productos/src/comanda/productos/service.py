@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from comanda.common.audit import Audit
 from comanda.common.batch import Batch
 from comanda.common.clock import Clock
 from comanda.common.conditional import Precondition
@@ -12,6 +13,7 @@ from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import NoEncontrado, Problem
 from comanda.productos.domain import Producto
 from comanda.productos.repository import Orden, Repository
+from comanda.productos.tables import auditoria
 
 
 class Catalogo:
@@ -21,6 +23,7 @@ class Catalogo:
         self._database = database
         self._repository = Repository(database)
         self._clock = clock
+        self._audit = Audit(auditoria, database, clock)
         self._reads = Batch("productos", self._leer)
 
     async def crear(self, *, sku: str, nombre: str, descripcion: str, precio_centimos: int) -> Producto:
@@ -39,6 +42,7 @@ class Catalogo:
         )
         async with self._database.transaction() as connection:
             await self._repository.insertar(connection, producto)
+            await self._audit.tell(connection, "producto_creado", producto.id, sku=sku)
         return producto
 
     async def consultar(self, producto_id: UUID) -> Producto:
@@ -67,6 +71,7 @@ class Catalogo:
             modificado = producto.modificar(cambios, self._clock.now())
             if modificado is not producto:
                 await self._repository.actualizar(connection, modificado)
+                await self._audit.tell(connection, "producto_modificado", producto_id, cambios=dict(cambios))
         return modificado
 
     async def _leer(self, ids: Sequence[UUID]) -> Sequence[Producto | Problem]:

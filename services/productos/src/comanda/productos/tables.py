@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from comanda.common.audit import audit_table
 from comanda.common.moments import UtcDateTime
 
 metadata = sa.MetaData()
@@ -38,3 +39,5 @@ productos = sa.Table(
     ),
     sa.Index("ix_productos_retirados_creado_en", "creado_en", "id", sqlite_where=retirado, postgresql_where=retirado),
 )
+
+auditoria = audit_table(metadata)
