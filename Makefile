@@ -1,6 +1,6 @@
 # Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
 .POSIX:
-.PHONY: help run demo test simulate bench lint format coverage migrate seed verify settings clean
+.PHONY: help run demo test simulate bench lint audit format coverage migrate seed verify settings clean
 
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml cli/pyproject.toml services/auth/pyproject.toml \
 	services/productos/pyproject.toml services/inventario/pyproject.toml services/pedidos/pyproject.toml
@@ -36,6 +36,9 @@ lint: .venv/.installed-dev ## style, types and the direction of imports
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/comanda settings | diff .env.example -
+
+audit: .venv/.installed-dev ## known vulnerabilities of what is installed (asks PyPI)
+	@.venv/bin/python .ci/audit.py
 
 format: .venv/.installed-dev ## put the code into its format
 	.venv/bin/ruff check --fix

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from e2e.helpers import ADMIN, SETTINGS, new_customer, new_product
+from e2e.helpers import ADMIN, SECRETS, SETTINGS, new_customer, new_product
+from e2e.leaks import leaks
 
 from comanda.cli.api import Api
 from comanda.cli.installation import Installation
@@ -15,6 +16,7 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
     installation = Installation(tmp_path_factory.mktemp("sqlite"), SETTINGS).start()
     yield installation
     assert installation.stop() == 0
+    assert leaks(installation.data / "logs", SECRETS) == []
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +27,7 @@ def on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installa
         installation = Installation(tmp_path_factory.mktemp("postgresql"), settings).start()
         yield installation
         assert installation.stop() == 0
+        assert leaks(installation.data / "logs", SECRETS) == []
     finally:
         server.stop()
 

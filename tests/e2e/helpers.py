@@ -7,6 +7,7 @@ from comanda.cli.api import Api
 from comanda.cli.installation import Installation
 
 ADMIN = ("admin@example.com", "a password for tests only")
+SECRETS = (ADMIN[1],)
 SETTINGS = {
     "COMANDA_ADMIN_EMAIL": ADMIN[0],
     "COMANDA_ADMIN_PASSWORD": ADMIN[1],

@@ -119,7 +119,7 @@ async def serve() -> AsyncIterator[Serve]:
         async def start(app: FastAPI) -> httpx2.AsyncClient:
             await stack.enter_async_context(app.router.lifespan_context(app))
             transport = httpx2.ASGITransport(app=app)
-            return await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url="http://servicio"))
+            return await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url="http://localhost"))
 
         yield start
 

@@ -48,6 +48,7 @@ class Exchange:
     def __init__(self, app: FastAPI, method: str, path: str, **headers: str) -> None:
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.sent: list[Any] = []
+        headers.setdefault("host", "localhost")
         names = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
         scope = {
             "type": "http",
@@ -127,6 +128,12 @@ class TestAccessLog:
     async def test_no_line_of_the_clients_own(self, start: Start, logs: list[Any]) -> None:
         assert fields(await (await start()).get("/hola/%0a%0d%E2%80%A8admin")) == {"nombre"}
         assert logs[-1]["path"] == "/hola/%0a%0d%E2%80%A8admin"
+
+    @pytest.mark.parametrize("path", ["/hola/5", "/nada", "/roto"])
+    async def test_no_query_nor_headers_which_may_hold_secrets(self, start: Start, logs: list[Any], path: str) -> None:
+        await (await start()).get(f"{path}?token=muy-secreto", headers={"Authorization": "Bearer muy-secreto"})
+        assert logs[-1]["path"] == path
+        assert "muy-secreto" not in str(logs)
 
     async def test_health_checks_are_not_logged(self, start: Start, logs: list[Any]) -> None:
         client = await start()

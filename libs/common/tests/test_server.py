@@ -144,7 +144,7 @@ def exchange(port: int, *parts: bytes, between: Callable[[], None] = lambda: Non
 
 
 def ask(port: int, path: str) -> bytes:
-    return exchange(port, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return exchange(port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
 
 
 def is_ready(port: int) -> bool:
@@ -189,7 +189,7 @@ class TestSigterm:
     def test_what_runs_finishes_and_nothing_new_begins(self, launch: Launch, port: int) -> None:
         process = launch()
         until(lambda: is_ready(port))
-        head = b"POST /eco HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n"
+        head = b"POST /eco HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n"
 
         def stop() -> None:
             time.sleep(0.1)  # the service has begun to read
@@ -200,6 +200,31 @@ class TestSigterm:
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["a"] == 1
         assert process.wait(10) in (0, -signal.SIGTERM)
+
+
+class TestConnections:
+    def test_a_head_that_never_ends(self, launch: Launch, port: int) -> None:
+        launch(COSAS_HEADER_TIMEOUT_SECONDS="0.4")
+        until(lambda: is_ready(port))
+        assert exchange(port, b"GET /livez HTTP/1.1\r\nHo").startswith(b"HTTP/1.1 408 ")
+        assert exchange(port, b"") == b""
+
+    def test_bounds_are_those_of_the_settings(self, launch: Launch, port: int) -> None:
+        launch(COSAS_MAX_CONNECTIONS="2", COSAS_MAX_HEADER_BYTES="1024")
+        until(lambda: is_ready(port))
+        assert ask(port, "/" + "x" * 1024).startswith(b"HTTP/1.1 431 ")
+        with socket.create_connection(("127.0.0.1", port), 5), socket.create_connection(("127.0.0.1", port), 5):
+            until(lambda: exchange(port, b"").startswith(b"HTTP/1.1 503 "))
+        until(lambda: is_ready(port))
+
+    def test_does_not_say_what_it_runs_on(self, launch: Launch, port: int) -> None:
+        launch()
+        until(lambda: is_ready(port))
+        for answer in (ask(port, "/livez"), exchange(port, b"no HTTP\r\n\r\n")):
+            head = answer.split(b"\r\n\r\n")[0].lower()
+            assert b"\r\nx-content-type-options: nosniff" in head
+            assert b"\r\nserver:" not in head
+            assert b"uvicorn" not in answer
 
 
 class TestSupervisor:

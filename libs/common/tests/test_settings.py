@@ -4,7 +4,9 @@ import pytest
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from comanda.common.settings import InvalidSettings, ServiceSettings, default_database, load, reference
+from comanda.common.settings import CallerSettings, InvalidSettings, ServiceSettings, default_database, load, reference
+
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # nobody listens here
 
 
 class Settings(ServiceSettings):
@@ -30,6 +32,7 @@ class TestLoad:
         monkeypatch.setenv("COMANDA_DATA", str(tmp_path))
         monkeypatch.setenv("COSAS_PORT", "9")
         monkeypatch.setenv("COSAS_ENVIRONMENT", "production")
+        monkeypatch.setenv("COSAS_AUTH_ISSUER", "https://id.tienda.es")
         monkeypatch.setenv("COSAS_HOST", "")
         settings = load(Settings)
         assert (settings.port, settings.host, settings.production) == (9, "127.0.0.1", True)
@@ -48,6 +51,13 @@ class TestLoad:
             ("RETRY_WAIT_SECONDS", "-1"),
             ("MAX_BODY_BYTES", "1"),
             ("MIGRATE_ON_START", "quizás"),
+            ("ALLOWED_HOSTS", "https://tienda.es"),
+            ("ALLOWED_HOSTS", "tienda.es:443"),
+            ("ALLOWED_HOSTS", "tienda.es,*.otra.es"),
+            ("CORS_ORIGINS", "tienda.es"),
+            ("CORS_ORIGINS", "https://tienda.es/"),
+            ("CORS_ORIGINS", "https://tienda.es,null"),
+            ("CORS_ORIGINS", "https://*.tienda.es"),
             ("DATABASE_URL", "mysql://a:secreto@b/c"),
             ("DATABASE_URL", "nonsense"),
             ("DATABASE_URL", "postgresql://a:secreto@b:port/c"),
@@ -76,6 +86,63 @@ class TestLoad:
     def test_frozen(self) -> None:
         with pytest.raises(ValueError, match="frozen"):
             load(Settings).port = 1
+
+
+class TestInProduction:
+    @pytest.fixture(autouse=True)
+    def _production(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COSAS_ENVIRONMENT", "production")
+        monkeypatch.setenv("COSAS_AUTH_ISSUER", "https://id.tienda.es")
+
+    @pytest.mark.parametrize(
+        ("given", "named"),
+        [
+            ({"AUTH_ISSUER": "http://id.tienda.es"}, "AUTH_ISSUER"),
+            ({"AUTH_ISSUER": ""}, "AUTH_ISSUER"),
+            ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
+            ({"CORS_ORIGINS": "https://tienda.es,*"}, "CORS_ORIGINS"),
+            ({"HOST": EVERY_ADDRESS}, "ALLOWED_HOSTS"),
+            ({"HOST": "::"}, "ALLOWED_HOSTS"),
+        ],
+    )
+    def test_refuses_to_start(self, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], named: str) -> None:
+        assert load(Settings).production
+        for name, value in given.items():
+            monkeypatch.setenv(f"COSAS_{name}", value)
+        with pytest.raises(InvalidSettings, match=rf"^COSAS_{named}: en producción") as refusal:
+            load(Settings)
+        assert "\n" not in str(refusal.value)
+        monkeypatch.setenv("COSAS_ENVIRONMENT", "development")
+        assert not load(Settings).production
+
+    def test_says_by_which_names_it_is_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COSAS_HOST", EVERY_ADDRESS)
+        monkeypatch.setenv("COSAS_ALLOWED_HOSTS", "cosas, .tienda.es")
+        assert load(Settings).allowed_host_names == ["cosas", ".tienda.es"]
+
+
+class TestSigningKeyInProduction:
+    @pytest.fixture
+    def key(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        for name, value in {"ENVIRONMENT": "production", "AUTH_ISSUER": "https://id.tienda.es", "PORT": "1"}.items():
+            monkeypatch.setenv(f"COMANDA_{name}", value)
+        monkeypatch.setenv("COMANDA_DATABASE_URL", "sqlite:///x")
+        monkeypatch.setenv("COMANDA_SIGNING_KEY", str(tmp_path / "clave.pem"))
+        return tmp_path / "clave.pem"
+
+    def test_none_is_made_up(self, key: Path) -> None:
+        with pytest.raises(InvalidSettings, match=r"^COMANDA_SIGNING_KEY: no existe .*clave\.pem"):
+            load(CallerSettings)
+        assert not key.exists()
+
+    @pytest.mark.parametrize("mode", [0o604, 0o644, 0o660, 0o602])
+    def test_others_may_read_or_write_it(self, key: Path, mode: int) -> None:
+        key.touch()
+        key.chmod(mode)
+        with pytest.raises(InvalidSettings, match=r"^COMANDA_SIGNING_KEY: .*chmod 600 .*clave\.pem"):
+            load(CallerSettings)
+        key.chmod(0o600)
+        assert load(CallerSettings).production
 
 
 class TestRoundSeconds:

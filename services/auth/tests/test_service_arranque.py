@@ -33,7 +33,9 @@ class TestClaves:
         with structlog.testing.capture_logs() as lines:
             async with app.router.lifespan_context(app):
                 await until(lambda: asyncio.sleep(0.001, bool(lines)), True)
-                async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as client:
+                async with httpx2.AsyncClient(
+                    transport=httpx2.ASGITransport(app=app), base_url="http://localhost"
+                ) as client:
                     assert (await client.get("/readyz")).status_code == 503
                     assert (await client.get("/.well-known/jwks.json")).status_code == 503
         assert "AUTH_MASTER_KEY" in lines[0]["reason"]
@@ -111,7 +113,9 @@ class TestPrimerAdmin:
 
     async def test_en_produccion_no_se_inventa(self, make_settings: Callable[..., Settings], clock: FakeClock) -> None:
         with pytest.raises(NotReady, match="COMANDA_ADMIN_PASSWORD"):
-            await self.ensure(make_settings(environment="production", admin_password=None), clock)
+            await self.ensure(
+                make_settings(environment="production", issuer="https://id.tienda.es", admin_password=None), clock
+            )
 
     async def test_el_email_es_de_un_cliente(
         self, api: Any, make_settings: Callable[..., Settings], clock: FakeClock

@@ -25,6 +25,7 @@ class TestSettings:
     @pytest.mark.parametrize("value", ["", "corta"])
     def test_en_produccion_hace_falta_la_clave_maestra(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         monkeypatch.setenv("AUTH_ENVIRONMENT", "production")
+        monkeypatch.setenv("AUTH_ISSUER", "https://id.tienda.es")
         monkeypatch.setenv("AUTH_MASTER_KEY", value)
         with pytest.raises(InvalidSettings, match="AUTH_MASTER_KEY"):
             load(Settings)
@@ -58,6 +59,16 @@ class TestSettings:
         with pytest.raises(InvalidSettings, match=f"^{variable}: ") as refusal:
             load(Settings)
         assert "la-clave" not in str(refusal.value)
+
+    def test_en_produccion_el_emisor_es_https(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AUTH_ENVIRONMENT", "production")
+        monkeypatch.setenv("AUTH_MASTER_KEY", KEY)
+        monkeypatch.setenv("AUTH_AUTH_ISSUER", "https://no.se.usa")
+        with pytest.raises(InvalidSettings, match=r"^AUTH_ISSUER: en producción debe ser https://…$"):
+            load(Settings)
+        monkeypatch.setenv("AUTH_ISSUER", "https://id.tienda.es")
+        monkeypatch.setenv("AUTH_AUTH_ISSUER", "http://no.se.usa")
+        assert load(Settings).auth_issuer == "https://id.tienda.es"
 
     @pytest.mark.parametrize(("name", "value"), [("EMAIL", "nadie"), ("PASSWORD", "corta")])
     def test_un_admin_imposible_se_dice_al_arrancar(

@@ -1,5 +1,7 @@
 """What pedidos refuses to start with, in words that name the setting."""
 
+from pathlib import Path
+
 import pytest
 
 from comanda.common.settings import InvalidSettings, load
@@ -36,8 +38,11 @@ class TestAbandono:
 
 class TestTopes:
     @pytest.fixture(autouse=True)
-    def _clave(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PEDIDOS_SIGNING_KEY", "/run/secrets/pedidos.pem")
+    def _lo_demas(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        clave = tmp_path / "pedidos.pem"
+        clave.touch(mode=0o600)
+        monkeypatch.setenv("PEDIDOS_SIGNING_KEY", str(clave))
+        monkeypatch.setenv("PEDIDOS_AUTH_ISSUER", "https://id.tienda.es")
 
     def test_en_desarrollo_no_hacen_falta(self) -> None:
         settings = load(Settings)

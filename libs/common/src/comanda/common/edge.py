@@ -9,8 +9,10 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from comanda.common.audit import REQUEST
+from comanda.common.cors import across_origins
 from comanda.common.database import DatabaseUnavailable
 from comanda.common.direct import DirectRoutes
+from comanda.common.hosts import AllowedHosts
 from comanda.common.operations import DATABASE, UNGUARDED
 from comanda.common.problems import (
     CuerpoDemasiadoGrande,
@@ -21,6 +23,7 @@ from comanda.common.problems import (
     ServicioSaturado,
 )
 from comanda.common.protocol import WHOLE
+from comanda.common.response_headers import NO_STORE, complete, security_headers
 from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER, REQUESTS, request_id
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 Headers = Mapping[bytes, bytes]
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
+_HEADERS, _STATUS = "comanda.headers", "comanda.status"
 _durations = cache(REQUESTS.labels)
 
 
@@ -45,6 +49,10 @@ class Edge:
         self._settings = wiring.settings
         self._ready = ready
         self._direct = DirectRoutes(wiring.routers)
+        self._hosts = AllowedHosts.from_settings(wiring.settings)
+        self._for_anyone = security_headers(wiring.settings)
+        self._for_callers = (*self._for_anyone, NO_STORE)
+        self._answer = across_origins(self._answer_or_refuse, wiring.settings)
         self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,44 +64,51 @@ class Edge:
         identifier = request_id(headers.get(_REQUEST_ID, b"").decode("latin-1"), self._wiring.clock)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=identifier)
-        status = 0
+        ours = self._for_callers if b"authorization" in headers else self._for_anyone
 
         is_head = scope["method"] == "HEAD"
         if is_head:  # the same as GET, without content (RFC 9110 §9.3.2); the server keeps its own scope
             scope = {**scope, "method": "GET"}
+        scope[_HEADERS], scope[_STATUS] = headers, 0
         served = REQUEST.set(scope)
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (_REQUEST_ID, identifier.encode())]
+                scope[_STATUS] = message["status"]
+                message["headers"] = [*complete(message["headers"], ours), (_REQUEST_ID, identifier.encode())]
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
 
         self._in_hand += 1
         try:
-            await self._serve(scope, headers, receive, send_with_id)
-        except Problem as problem:
-            await problem.response(scope["path"])(scope, receive, send_with_id)
-        except DatabaseUnavailable as fault:
-            log.warning("database_unavailable", reason=str(fault))
-            await ServicioNoDisponible(DATABASE).response(scope["path"])(scope, receive, send_with_id)
+            await self._answer(scope, receive, send_with_id)
         except ClientGone:
-            status = 499
-        except Exception:
-            log.exception("request_failed", path=_path(scope))
-            if status:
-                raise
-            await ErrorInterno().response(scope["path"])(scope, receive, send_with_id)
+            scope[_STATUS] = 499
         finally:
             self._in_hand -= 1
             REQUEST.reset(served)
-            self._record(scope, status, self._wiring.clock.monotonic() - started)
+            self._record(scope, scope[_STATUS], self._wiring.clock.monotonic() - started)
+
+    async def _answer_or_refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._serve(scope, scope[_HEADERS], receive, send)
+        except Problem as problem:
+            await problem.response(scope["path"])(scope, receive, send)
+        except DatabaseUnavailable as fault:
+            log.warning("database_unavailable", reason=str(fault))
+            await ServicioNoDisponible(DATABASE).response(scope["path"])(scope, receive, send)
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("request_failed", path=_path(scope))
+            if scope[_STATUS]:
+                raise
+            await ErrorInterno().response(scope["path"])(scope, receive, send)
 
     async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        if scope["path"] not in UNGUARDED:
+        if scope["path"] not in UNGUARDED:  # they are probed by address
+            self._hosts.check(headers.get(b"host"))
             if self._in_hand > self._settings.max_concurrency:
                 REFUSED.labels(self._wiring.name).inc()
                 raise ServicioSaturado

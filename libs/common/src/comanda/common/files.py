@@ -1,8 +1,13 @@
 """Files that are written whole or not at all, whoever else writes them and whenever this process dies."""
 
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+import structlog
+
+_log = structlog.get_logger(__name__)
 
 
 def create_once(path: Path, content: bytes, mode: int) -> None:
@@ -56,3 +61,25 @@ def temporary_file(path: Path, content: bytes, mode: int) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)
+
+
+def read_secret(path: Path) -> bytes:
+    """The content of a file that its owner alone should read; a warning says so if others may.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    if is_exposed(path):
+        _log.warning("secret_file_exposed", path=str(path), remedy=f"chmod 600 {path}")
+    return path.read_bytes()
+
+
+def is_exposed(path: Path) -> bool:
+    """Whether others than its owner may read or write the file.
+
+    The group may read what root owns (0640): so a secret is mounted for a process that is not root. libpq judges the
+    keys of its clients by the same rule.
+    """
+    status = path.stat()
+    allowed = stat.S_IRWXU | (stat.S_IRGRP if status.st_uid == 0 else 0)
+    return bool(stat.S_IMODE(status.st_mode) & ~allowed)

@@ -4,10 +4,20 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from comanda.common import problems
+from comanda.common import connections, hosts, problems
 from comanda.common.problems import MEDIA_TYPE, Problem
 
-EVERY_ROUTE = (problems.ServicioNoDisponible, problems.ServicioSaturado, problems.ErrorInterno)
+EVERY_ROUTE = (
+    problems.ServicioNoDisponible,
+    problems.ServicioSaturado,
+    problems.ErrorInterno,
+    connections.PeticionMalFormada,
+    connections.CabeceraDemasiadoLenta,
+    connections.UrlDemasiadoLarga,
+    connections.CabeceraDemasiadoGrande,
+    hosts.SinHost,
+    hosts.HostNoAdmitido,
+)
 WITH_INPUT = (problems.DatosInvalidos,)
 WITH_BODY = (
     problems.JsonInvalido,

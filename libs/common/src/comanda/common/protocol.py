@@ -1,23 +1,123 @@
-"""HTTP on a connection: uvicorn's, which also tells when a request is all there, and joins the writes of an answer."""
+"""HTTP on a connection: uvicorn's, with the bounds it lacks, and the writes of an answer joined.
+
+It also tells when a request is all there.
+"""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from comanda.common.clock import SystemClock
+from comanda.common.connections import (
+    CabeceraDemasiadoGrande,
+    CabeceraDemasiadoLenta,
+    PeticionMalFormada,
+    UrlDemasiadoLarga,
+    Watch,
+    Watched,
+)
+from comanda.common.problems import Problem, ServicioSaturado
+from comanda.common.response_headers import complete
+from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER
 
 WHOLE = "comanda.whole"
 """In the scope of a request that has arrived to its end, so that nobody has to wait for its body."""
 
 
 class JoiningProtocol(HttpToolsProtocol):
-    """uvicorn writes the head of an answer apart from its body: two system calls, and two packets for the client."""
+    """uvicorn writes the head of an answer apart from its body: two system calls, and two packets for the client.
+
+    Nor does it bound what comes before an application is called: the size of a head, the time it takes, how many
+    connections there are.
+    """
+
+    def __init__(self, *args: Any, watch: Watch | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._watch = watch or Watch()
+        self._large = False
+        self._partial: object = None
+        """The scope whose head was not all there after the last data."""
+        self._partial_bytes = 0
+        self._owed: tuple[int, object] | None = None
+        self._owed_since = 0.0
+        self._refusal: Problem | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(cast(asyncio.Transport, Joining(transport, self.loop)))
+        self._watch.over(cast(Collection[Watched], self.connections), self.loop)
+        if len(self.connections) > self._watch.max_connections:
+            REFUSED.labels(self._watch.service).inc()
+            self._refuse(ServicioSaturado())
+
+    def data_received(self, data: bytes) -> None:
+        self._large = len(data) > self._watch.max_header_bytes
+        super().data_received(data)
+        scope = self.scope
+        if scope is not None and "path" not in scope and not self.transport.is_closing():
+            # A field is ours only when it is whole, so what came of it so far has to be counted here.
+            self._partial_bytes = self._partial_bytes + len(data) if self._partial is scope else 0
+            self._partial = scope
+            if self._partial_bytes > self._watch.max_header_bytes:
+                self._refuse(CabeceraDemasiadoGrande())
+
+    def on_headers_complete(self) -> None:
+        watch = self._watch
+        if len(self.url) > watch.MAX_URL_BYTES:
+            self._refusal = UrlDemasiadoLarga(f"El límite es de {watch.MAX_URL_BYTES} bytes.")
+        elif len(self.headers) > watch.MAX_FIELDS:
+            self._refusal = CabeceraDemasiadoGrande(f"El límite es de {watch.MAX_FIELDS} campos.")
+        elif (self._large or self._partial is self.scope) and self._head_bytes() > watch.max_header_bytes:
+            self._refusal = CabeceraDemasiadoGrande(f"El límite es de {watch.max_header_bytes} bytes.")
+        if self._refusal:
+            raise self._refusal  # the parser stops, and uvicorn has it answered below
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self.scope[WHOLE] = True  # type: ignore[literal-required]  # a key of our own
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._refusal or PeticionMalFormada())
+
+    def look(self, now: float) -> None:
+        """Ends the connection if what it waits for from the client is the same as before, for too long."""
+        owed = self._owes()
+        if owed is None or self._owed is None or owed[0] != self._owed[0] or owed[1] is not self._owed[1]:
+            self._owed, self._owed_since = owed, now
+        elif owed[0]:
+            if now - self._owed_since >= self._watch.unread_seconds:
+                self.transport.abort()
+        elif now - self._owed_since >= self._watch.header_timeout_seconds:
+            if self.scope is None or WHOLE in self.scope or "path" in self.scope:
+                self.transport.close()
+            else:
+                self._refuse(CabeceraDemasiadoLenta())
+
+    def _owes(self) -> tuple[int, object] | None:
+        """What the client has not taken, and the request that it has not sent; None: it is not its turn."""
+        unread = self.transport.get_write_buffer_size()
+        answered = self.cycle is None or self.cycle.response_complete
+        idle = self.scope is not None and WHOLE in self.scope  # the time of these is uvicorn's
+        return (unread, self.scope) if unread or (answered and not idle) else None
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answers in place of the application, and closes."""
+        response = problem.response("/")
+        identifier = (REQUEST_ID_HEADER.lower().encode(), str(SystemClock().new_id()).encode())
+        headers = [
+            *self.server_state.default_headers,
+            *complete(response.raw_headers, self._watch.headers),
+            identifier,
+            (b"connection", b"close"),
+        ]
+        fields = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[response.status_code] + fields + b"\r\n" + bytes(response.body))
+        self.transport.close()
 
 
 class Joining:

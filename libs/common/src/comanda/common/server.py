@@ -1,18 +1,23 @@
 """The process of a service: `python -m comanda.<service>`."""
 
+import asyncio
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
 import time
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, cast
 
 import uvicorn
 
+from comanda.common.connections import Watch
 from comanda.common.protocol import JoiningProtocol
+from comanda.common.response_headers import security_headers
 from comanda.common.settings import InvalidSettings, ServiceSettings, load, reference
 from comanda.common.telemetry import configure_logging
 
@@ -21,6 +26,9 @@ SUPERVISOR_VARIABLE = "COMANDA_SUPERVISOR_PID"
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep an idle connection, so that a request never meets one that is just being closed."""
+
+OTHER_FILES = 200
+"""Open files besides the clients' connections: databases, neighbours, logs."""
 
 GARBAGE_THRESHOLD = 20_000
 """New objects before a search for cycles. At the default of 700 the requests in hand alone set one off all the time."""
@@ -40,13 +48,15 @@ def serve(package: str, settings_class: type[ServiceSettings]) -> None:
     except InvalidSettings as error:
         _refuse(str(error))
     _check_port(settings)
+    _allow_files(settings.max_connections + OTHER_FILES)
     _live_with(int(os.environ.get(SUPERVISOR_VARIABLE, "0")))
     uvicorn.run(
         f"{package}.app:build",
         factory=True,
         host=settings.host,
         port=settings.port,
-        http=JoiningProtocol,
+        http=cast(type[asyncio.Protocol], partial(JoiningProtocol, watch=_watch(package, settings))),
+        ws="none",
         workers=settings.workers,
         log_config=None,
         access_log=False,
@@ -56,6 +66,16 @@ def serve(package: str, settings_class: type[ServiceSettings]) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         backlog=2048,
+    )
+
+
+def _watch(package: str, settings: ServiceSettings) -> Watch:
+    return Watch(
+        package.rpartition(".")[2],
+        header_timeout_seconds=settings.header_timeout_seconds,
+        max_header_bytes=settings.max_header_bytes,
+        max_connections=settings.max_connections,
+        headers=security_headers(settings),
     )
 
 
@@ -92,6 +112,14 @@ def _check_port(settings: ServiceSettings) -> None:
         except OSError as error:
             variable = settings.variable("port")
             _refuse(f"{settings.host}:{settings.port}: {error.strerror}. Set {variable} to another port.")
+
+
+def _allow_files(needed: int) -> None:
+    """Raises this process' limit of open files as far as it may itself; the default is often 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """Environment → frozen settings, checked at start (the twelve-factor app, III)."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -10,6 +11,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from comanda.common.files import is_exposed
+
+_HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:.]+\]")
+_ORIGIN = re.compile(r"\*|https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -32,7 +37,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, env_prefix="COMANDA_")
 
     environment: Literal["development", "production"] = Field(
-        "development", description="production refuses to start with generated secrets"
+        "development", description="production refuses to start with what is not safe there"
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(ge=0, le=65535, description="port to listen on")
@@ -42,9 +47,17 @@ class ServiceSettings(BaseSettings):
     migrate_on_start: bool = Field(True, description="false: the service waits until somebody else has migrated")
 
     trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For counts, separated by commas")
+    allowed_hosts: str = Field(
+        "",
+        description="names that it may be called by besides localhost and its HOST, with commas; .name: and below; *",
+    )
+    cors_origins: str = Field("", description="origins whose pages may call it, separated by commas; none by default")
 
     max_body_bytes: int = Field(1_048_576, ge=1024, description="largest request body, bytes")
     body_timeout_seconds: Seconds = Field(10, description="longest time to receive a body")
+    max_header_bytes: int = Field(32_768, ge=1024, description="largest request head: line and headers, bytes")
+    header_timeout_seconds: Seconds = Field(10, description="longest time to receive the head of a request")
+    max_connections: int = Field(2000, ge=1, description="open connections per process; more get 503")
     max_concurrency: int = Field(1000, ge=1, description="requests in hand at once; more get 503")
     shutdown_seconds: int = Field(20, ge=1, description="time that running requests get to finish on SIGTERM")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON")
@@ -79,9 +92,53 @@ class ServiceSettings(BaseSettings):
             raise ValueError(f"{workers}: más de un proceso necesita PostgreSQL ({url}=postgresql://…)")
         return self
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _host_names(cls, names: str) -> str:
+        for name in _split(names):
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(f"«{name}» no es un nombre: sin esquema ni puerto, como tienda.es, .tienda.es o *")
+        return names
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: str) -> str:
+        for origin in _split(origins):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"«{origin}» no es un origen: esquema, nombre y puerto, como https://tienda.es")
+        return origins
+
+    @model_validator(mode="after")
+    def _closed_in_production(self) -> Self:
+        if self.production and "*" in self.cors_origin_list:
+            raise ValueError(f"{self.variable('cors_origins')}: en producción no vale *; nombre los orígenes")
+        if self.production and self.listens_everywhere and not self.allowed_host_names:
+            raise ValueError(
+                f"{self.variable('allowed_hosts')}: en producción, y con {self.variable('host')}={self.host}, "
+                "diga con qué nombres se llama al servicio (o *)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _https_issuer_in_production(self) -> Self:
+        require_https(self, "auth_issuer", self.auth_issuer)
+        return self
+
     @property
     def production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def listens_everywhere(self) -> bool:
+        return self.host in ("0.0.0.0", "::")  # noqa: S104  # compared with, not listened on
+
+    @property
+    def allowed_host_names(self) -> list[str]:
+        return _split(self.allowed_hosts)
+
+    @property
+    def cors_origin_list(self) -> list[str]:
+        return _split(self.cors_origins)
 
     @property
     def round_seconds(self) -> float:
@@ -97,6 +154,16 @@ class ServiceSettings(BaseSettings):
     def variable(cls, field: str) -> str:
         """The name of the environment variable of a field."""
         return f"{cls.model_config.get('env_prefix')}{field}".upper()
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def require_https(settings: ServiceSettings, field: str, address: str) -> None:
+    """Raises `ValueError` in production if clients and services would send their tokens in the clear."""
+    if settings.production and not address.startswith("https://"):
+        raise ValueError(f"{settings.variable(field)}: en producción debe ser https://…")
 
 
 class CallerSettings(ServiceSettings):
@@ -116,6 +183,12 @@ class CallerSettings(ServiceSettings):
     def _own_key_in_production(self) -> Self:
         if self.production and not self.signing_key:
             raise ValueError(f"{self.variable('signing_key')}: en producción hace falta una clave propia")
+        if self.production and not Path(self.signing_key).exists():
+            raise ValueError(f"{self.variable('signing_key')}: no existe {self.signing_key}")
+        if self.production and is_exposed(Path(self.signing_key)):
+            raise ValueError(
+                f"{self.variable('signing_key')}: otros pueden leer la clave; haga chmod 600 {self.signing_key}"
+            )
         return self
 
 

@@ -13,7 +13,7 @@ from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 
 from comanda.common.clock import Clock
-from comanda.common.files import create_once, write_if_changed
+from comanda.common.files import create_once, read_secret, write_if_changed
 
 ALGORITHM = "ES256"
 SERVICE_TYPE = "svc+jwt"
@@ -101,7 +101,7 @@ class SigningKey:
         """
         create_once(path, cls.generate().to_pem(), 0o600)
         try:
-            key = cls.from_pem(path.read_bytes())
+            key = cls.from_pem(read_secret(path))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         public = json.dumps({"keys": [key.public_jwk()]}, indent=2).encode() + b"\n"

@@ -106,7 +106,7 @@ class Issuer:
 
 
 @asynccontextmanager
-async def running(app: FastAPI, base_url: str = "http://servicio") -> AsyncIterator[httpx2.AsyncClient]:
+async def running(app: FastAPI, base_url: str = "http://localhost") -> AsyncIterator[httpx2.AsyncClient]:
     """The application with its lifespan, ready, and a client that reaches it without a socket."""
     async with app.router.lifespan_context(app):
         await asyncio.wait_for(app.state.ready.wait(), 20)
@@ -141,6 +141,7 @@ class Network(httpx2.AsyncBaseTransport):
             return httpx2.Response(canned.status_code, headers=canned.headers, content=canned.content)
         if host not in self.apps:
             raise httpx2.ConnectError("connection refused", request=request)
+        request.headers["Host"] = "localhost"  # names here are of this network, and no application knows its own
         return await httpx2.ASGITransport(app=self.apps[host]).handle_async_request(request)
 
 

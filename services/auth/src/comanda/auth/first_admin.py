@@ -75,5 +75,5 @@ class FirstAdmin:
 
     def _keep(self, password: str) -> None:
         path = data_folder() / CREDENTIALS_FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_if_changed(path, f"email: {self._settings.admin_email}\npassword: {password}\n".encode(), 0o600)

@@ -12,7 +12,7 @@ from comanda.auth.key_store import KeyStore
 from comanda.auth.settings import Settings
 from comanda.common.app import NotReady
 from comanda.common.clock import Clock
-from comanda.common.files import create_once
+from comanda.common.files import create_once, read_secret
 from comanda.common.jwks import parse_key_set
 from comanda.common.settings import data_folder
 from comanda.common.tokens import USER_TYPE, SigningKey
@@ -81,4 +81,4 @@ def master_key(settings: Settings) -> bytes:
         return settings.master_key.get_secret_value().encode()
     path = data_folder() / "keys" / "master.key"
     create_once(path, secrets.token_urlsafe(48).encode() + b"\n", 0o600)
-    return path.read_bytes().strip()
+    return read_secret(path).strip()

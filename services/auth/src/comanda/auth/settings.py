@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from comanda.auth.correo import remitente
 from comanda.auth.domain import es_email, normalizar_password, objecion
 from comanda.auth.envio import ServidorSmtp
-from comanda.common.settings import Seconds, ServiceSettings, default_database
+from comanda.common.settings import Seconds, ServiceSettings, default_database, require_https
 
 MASTER_KEY_MIN = 32
 
@@ -94,6 +94,11 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         object.__setattr__(self, "auth_issuer", self.issuer)  # what common calls the issuer of users' tokens
+        return self
+
+    @model_validator(mode="after")
+    def _https_issuer_in_production(self) -> Self:  # in place of the common one, which looks at auth_issuer
+        require_https(self, "issuer", self.issuer)
         return self
 
     @model_validator(mode="after")
