@@ -226,10 +226,11 @@ async def start(
 ) -> System:
     """The three services on fresh databases; they end with the stack."""
     red = Red()
-    keys = {name: SigningKey.load_or_create(folder / f"{name}.pem") for name in ("pedidos", "inventario")}
+    keys = {name: SigningKey.load_or_create(folder / f"{name}.pem") for name in ("pedidos", "inventario", "operador")}
     jwks = {name: json.dumps({"keys": [key.public_jwk()]}) for name, key in keys.items()}
     shared: dict[str, Any] = {
         "auth_jwks": json.dumps(issuer.jwks),
+        "operador_jwks": jwks["operador"],
         "retry_wait_seconds": 0,
         "http_timeout_seconds": 20,
         "log_level": "error",
