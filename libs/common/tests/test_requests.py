@@ -47,6 +47,8 @@ class TestParseJson:
             b'{"a":' * 100_000,
             b"1e99999999999999999999999",
             b'"a\0b"',
+            b'{"a": 1, "a": 1}',
+            b'[{"\\u0061": {}, "a": {}}]',
         ],
     )
     def test_refused(self, raw: bytes) -> None:

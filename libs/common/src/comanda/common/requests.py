@@ -87,7 +87,8 @@ def parse_json(raw: bytes) -> Any:
     """The value of a JSON text (RFC 8259); fractions become Decimal, so that no amount passes through a float.
 
     Raises:
-        JsonInvalido: not UTF-8, not JSON, NaN or Infinity, a lone surrogate, or nested too deeply to read.
+        JsonInvalido: not UTF-8, not JSON, NaN or Infinity, a lone surrogate, an object that names something twice
+            (RFC 7493 §2.3: readers disagree on which of the two counts), or nested too deeply to read.
     """
     try:
         value = _DECODER.decode(raw.decode())
@@ -102,7 +103,14 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+def _unrepeated(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(members)
+    if len(value) < len(members):
+        raise ValueError("a name given twice")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unrepeated)
 
 
 class StrictRequest(Request):
