@@ -108,6 +108,13 @@ class TestStrictRoute:
         assert fields(response) == set(errores)
         assert {error["campo"]: error["mensaje"] for error in response.json()["errores"]} == errores
 
+    @pytest.mark.parametrize("number", [b"1.5", b"1e400", b"7", b"-0.0"])
+    async def test_a_number_is_no_document(self, client: httpx2.AsyncClient, number: bytes) -> None:
+        for path in ("/linea", "/opcional"):
+            response = await client.post(path, content=number, headers={"Content-Type": "application/json"})
+            assert fields(response) == {"body"}, number
+            assert response.json()["errores"][0]["mensaje"] == "Debe ser un objeto JSON."
+
     async def test_at_most_fifty_errors(self, client: httpx2.AsyncClient) -> None:
         response = await client.post("/linea", json={f"x{n}" * 200: 1 for n in range(100)})
         assert len(response.json()["errores"]) == 50

@@ -11,7 +11,16 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,6 +39,14 @@ class Body(BaseModel):
     """Base of every JSON request body: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        """FastAPI lets a model read the attributes of any object, and a Decimal is one that has none of the fields."""
+        if isinstance(value, Decimal):
+            raise PydanticCustomError("texto", "Debe ser un objeto JSON.")
+        return value
 
 
 Integer = Annotated[int, Strict()]
