@@ -114,9 +114,6 @@ class Target:
             ("pedidos", "/pedidos"),
         ):
             kept[path] = await all_of(self.clients[service], path, self.admin)
-        for existencias in kept["/inventario"]:
-            path = f"/inventario/{existencias['producto_id']}/movimientos"
-            kept[path] = await all_of(self.system.inventario, path, self.admin)
         return kept
 
 

@@ -13,6 +13,8 @@ from comanda.common.testing import ISSUER, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ENGINES = ("sqlite",)
+
 YEAR = 31_536_000
 
 

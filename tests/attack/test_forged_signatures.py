@@ -17,6 +17,8 @@ from token_forging import OTHER_KEY, es256, segment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ENGINES = ("sqlite",)
+
 Attack = Callable[[Forger], str]
 
 
