@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -19,7 +20,7 @@ configure_logging(ServiceSettings(port=0, database_url="sqlite:///x"), "cosas")
 log = structlog.get_logger()
 structlog.contextvars.bind_contextvars(request_id="mio")
 log.debug("too fine")
-log.info("hello", path="a\\nb")
+log.info("hello", path="a\\nb", title="\\x9b31m\\u202e")
 logging.getLogger("library").warning("from %s", "outside")
 logging.getLogger("library").info("too fine")
 try:
@@ -45,7 +46,7 @@ class TestConfigureLogging:
         assert [line["event"] for line in lines] == ["hello", "from outside", "failed", "failed too"]
         assert {(line["servicio"], line["request_id"]) for line in lines} == {("cosas", "mio")}
         assert [line["level"] for line in lines] == ["info", "warning", "error", "error"]
-        assert lines[0]["path"] == "a\nb"
+        assert (lines[0]["path"], lines[0]["title"]) == ("a\nb", "\x9b31m\u202e")
         assert lines[0]["timestamp"].endswith("Z")
         assert all("ValueError: broken" in line["exception"] for line in lines[2:])
 
@@ -55,6 +56,7 @@ class TestConfigureLogging:
         assert "ValueError: broken" in text
         assert "s3cret'" not in text
         assert "│" not in text
+        assert "title=\\x9b31m\\u202e" in re.sub(r"\x1b\[[0-9;]*m", "", text)
 
     def test_level(self) -> None:
         lines = [json.loads(line) for line in output(COMANDA_LOG_LEVEL="error")]

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
@@ -64,6 +65,14 @@ class Forgiving:
 _JSON = json.JSONEncoder(default=repr)
 
 
+def _harmless(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escapes what a terminal would obey, should somebody have sent us text that holds it (CWE-150)."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = repr(value)[1:-1]
+    return event
+
+
 def configure_logging(settings: ServiceSettings, service: str) -> None:
     """JSON lines on standard output, or readable ones on a terminal; every line carries the service and request id."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stdout.isatty())
@@ -77,9 +86,10 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     output = cast(TextIO, Forgiving(sys.stdout))
     renderer: Any = console if as_text else lambda _logger, _method, event: _JSON.encode(event)
+    prepare: Any = _harmless if as_text else structlog.processors.format_exc_info
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer] if not as_text else [*shared, renderer],
+        processors=[*shared, prepare, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=True,
@@ -90,7 +100,7 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([] if as_text else [structlog.processors.format_exc_info]),
+                prepare,
                 renderer,
             ],
         )
