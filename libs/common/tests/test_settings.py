@@ -83,6 +83,21 @@ class TestLoad:
         monkeypatch.setenv("COSAS_DATABASE_URL", "postgresql://a@b/c")
         assert load(Settings).workers == 2
 
+    @pytest.mark.parametrize("proxies", ["proxy.interno", "10.0.0.1/8", "10.0.0.1, 300.1.1.1"])
+    def test_proxies_that_nobody_could_be(self, monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
+        monkeypatch.setenv("COSAS_TRUSTED_PROXIES", proxies)
+        with pytest.raises(InvalidSettings, match="COSAS_TRUSTED_PROXIES"):
+            load(Settings)
+
+    def test_trusting_everybody_is_for_development(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COSAS_TRUSTED_PROXIES", "*")
+        assert load(Settings).trusted_proxies == "*"
+        monkeypatch.setenv("COSAS_ENVIRONMENT", "production")
+        with pytest.raises(InvalidSettings, match="COSAS_TRUSTED_PROXIES"):
+            load(Settings)
+        monkeypatch.setenv("COSAS_TRUSTED_PROXIES", "10.0.0.1, fd00::/8")
+        assert load(Settings).trusted_proxies == "10.0.0.1, fd00::/8"
+
     def test_frozen(self) -> None:
         with pytest.raises(ValueError, match="frozen"):
             load(Settings).port = 1

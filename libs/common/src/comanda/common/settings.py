@@ -1,5 +1,6 @@
 """Environment → frozen settings, checked at start (the twelve-factor app, III)."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable
@@ -46,7 +47,9 @@ class ServiceSettings(BaseSettings):
     database_pool: int = Field(10, ge=1, le=100, description="connections to PostgreSQL per process")
     migrate_on_start: bool = Field(True, description="false: the service waits until somebody else has migrated")
 
-    trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For counts, separated by commas")
+    trusted_proxies: str = Field(
+        "", description="addresses or networks whose X-Forwarded-For counts, separated by commas"
+    )
     allowed_hosts: str = Field(
         "",
         description="names that it may be called by besides localhost and its HOST, with commas; .name: and below; *",
@@ -84,6 +87,23 @@ class ServiceSettings(BaseSettings):
         if backend not in ("sqlite", "postgresql"):
             raise ValueError("debe ser sqlite:///ruta o postgresql://usuario:clave@host:puerto/nombre")
         return url
+
+    @model_validator(mode="after")
+    def _trust_whom_it_names(self) -> Self:
+        """uvicorn takes what it cannot parse for a name that nobody has, and from `*` whatever a client claims."""
+        variable = self.variable("trusted_proxies")
+        for proxy in filter(None, map(str.strip, self.trusted_proxies.split(","))):
+            if proxy == "*":
+                if self.production:
+                    raise ValueError(f"{variable}: con «*» cualquiera podría decir que viene de otra dirección")
+                continue
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                raise ValueError(
+                    f"{variable}: «{proxy}» no es una dirección ni una red (10.0.0.1, 10.0.0.0/8, fd00::/8)"
+                ) from None
+        return self
 
     @model_validator(mode="after")
     def _one_writer_on_sqlite(self) -> Self:
@@ -210,8 +230,9 @@ def load(settings: type[SettingsT], **overrides: Any) -> SettingsT:
     except ValidationError as error:
         lines = []
         for item in error.errors():
-            name = f"{settings.variable(str(item['loc'][0]))}: " if item["loc"] else ""
-            lines.append(name + item["msg"].removeprefix("Value error, "))
+            field = str(item["loc"][0]) if item["loc"] else ""
+            name = field if field.isupper() else settings.variable(field)  # an alias is a whole name
+            lines.append((f"{name}: " if field else "") + item["msg"].removeprefix("Value error, "))
         raise InvalidSettings("\n".join(lines)) from None
 
 
