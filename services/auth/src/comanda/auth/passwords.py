@@ -1,20 +1,17 @@
-"""Argon2id off the event loop, bounded in how much of it runs and how much waits."""
+"""Argon2id off the event loop."""
 
-import asyncio
 import secrets
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import BoundedSemaphore
-from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from comanda.auth.domain import PASSWORD_MAX, normalizar_password
-from comanda.common.problems import ServicioSaturado
+from comanda.auth.hashing import HashThreads
+from comanda.common.clock import Clock, SystemClock
 
-Result = TypeVar("Result")
+OURSELVES = ""
+"""The source of hashes that nobody asked for from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +23,39 @@ class Verdict:
 
 
 class Passwords:
-    """Hashes and verifies passwords.
+    """Hashes and verifies passwords. The source of a request, and whether it is known, decide its place in the queue.
 
     Args:
-        workers: threads, each busy with one hash.
-        queue: hashes that may wait for a thread; beyond that callers are refused at once.
+        workers, queue, wait_seconds: those of `HashThreads`.
     """
 
-    def __init__(self, hasher: PasswordHasher, *, workers: int, queue: int) -> None:
+    def __init__(
+        self,
+        hasher: PasswordHasher,
+        *,
+        workers: int,
+        queue: int,
+        wait_seconds: float = 2,
+        clock: Clock | None = None,
+    ) -> None:
         self._hasher = hasher
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="argon2")
-        self._places = BoundedSemaphore(workers + queue)
+        clock = clock or SystemClock()
+        began = clock.monotonic()
         self._nobodys_hash = hasher.hash(secrets.token_urlsafe())
+        hash_seconds = clock.monotonic() - began
+        self._threads = HashThreads(
+            clock, workers=workers, queue=queue, wait_seconds=wait_seconds, hash_seconds=hash_seconds
+        )
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, source: str = OURSELVES, known: bool = True) -> str:
         """Raises `ServicioSaturado`."""
-        return await self._run(lambda: self._hasher.hash(normalizar_password(password)))
+        return await self._threads.run(
+            lambda: self._hasher.hash(normalizar_password(password)), source=source, known=known
+        )
 
-    async def verify(self, stored: str | None, password: str) -> Verdict:
+    async def verify(
+        self, stored: str | None, password: str, *, source: str = OURSELVES, known: bool = True
+    ) -> Verdict:
         """Whether the password is the one of the stored hash.
 
         Without a hash (nobody has that name) the work and the time are the same, and the answer is no.
@@ -53,9 +65,10 @@ class Passwords:
         """
         normalised = normalizar_password(password)
         if stored is None or len(normalised) > PASSWORD_MAX:
-            await self._run(lambda: self._verify(self._nobodys_hash, normalised[:PASSWORD_MAX]))
+            nobodys, cut = self._nobodys_hash, normalised[:PASSWORD_MAX]
+            await self._threads.run(lambda: self._verify(nobodys, cut), source=source, known=known)
             return Verdict(right=False)
-        return await self._run(lambda: self._verify(stored, normalised))
+        return await self._threads.run(lambda: self._verify(stored, normalised), source=source, known=known)
 
     def _verify(self, stored: str, password: str) -> Verdict:
         try:
@@ -65,13 +78,5 @@ class Passwords:
         outdated = self._hasher.check_needs_rehash(stored)
         return Verdict(right=True, new_hash=self._hasher.hash(password) if outdated else None)
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
-        if not self._places.acquire(blocking=False):
-            raise ServicioSaturado
-        future = self._executor.submit(work)
-        # Also when the caller has left: a thread that has begun cannot be stopped, so its place stays taken.
-        future.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(future)
-
     async def aclose(self) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        await self._threads.aclose()
