@@ -38,7 +38,7 @@ class TestIniciar:
     ) -> None:
         await api.registrar()
 
-        async def verify(*_: Any) -> Verdict:
+        async def verify(*_: Any, **__: Any) -> Verdict:
             async with database(api).transaction() as connection:
                 await connection.execute(sa.update(usuarios).where(usuarios.c.email == EMAIL).values(**meanwhile))
             return Verdict(right=True)
@@ -68,10 +68,10 @@ class TestCambiarPassword:
         usuario = await api.registrar()
         hash_it = Passwords.hash
 
-        async def hash_after_somebody_else(self: Passwords, password: str) -> str:
+        async def hash_after_somebody_else(self: Passwords, password: str, **place: Any) -> str:
             async with database(api).transaction() as connection:
                 await connection.execute(sa.update(usuarios).values(password_hash="otro"))
-            return await hash_it(self, password)
+            return await hash_it(self, password, **place)
 
         monkeypatch.setattr(Passwords, "hash", hash_after_somebody_else)
         with pytest.raises(DatosInvalidos):

@@ -22,6 +22,14 @@ class TestSettings:
         assert settings.admin_password == SecretStr("la clave de la jefa")
         assert "la clave" not in repr(settings)
 
+    @pytest.mark.parametrize("name", ["AUTH_LOGIN_ATTEMPTS", "AUTH_LOGIN_ATTEMPTS_PER_MINUTE"])
+    def test_los_fallos_sin_espera(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.setenv(name, "7")
+        assert load(Settings).login_attempts == 7
+        monkeypatch.setenv(name, "ninguno")
+        with pytest.raises(InvalidSettings, match=r"^AUTH_LOGIN_ATTEMPTS: "):
+            load(Settings)
+
     @pytest.mark.parametrize("value", ["", "corta"])
     def test_en_produccion_hace_falta_la_clave_maestra(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         monkeypatch.setenv("AUTH_ENVIRONMENT", "production")

@@ -11,6 +11,7 @@ from comanda.auth.enlaces import Enlaces
 from comanda.auth.first_admin import FirstAdmin
 from comanda.auth.key_store import KeyStore, derive
 from comanda.auth.keys import SigningKeys, master_key
+from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.refresh_tokens import RefreshTokens
@@ -44,8 +45,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
     secret = master_key(settings)
     keys = SigningKeys(KeyStore(settings, database, secret, clock), clock)
-    passwords = _passwords(settings)
-    auth = _auth(settings, database, clock, keys, secret, passwords)
+    passwords = _passwords(settings, clock)
+    origenes = Origenes(settings, database, clock, derive(secret, "login sources"))
+    auth = _auth(settings, database, clock, keys, secret, passwords, origenes)
 
     async def on_ready() -> None:
         await keys.load_or_create()
@@ -73,7 +75,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             use_cases=auth,
             audit=Audit(auditoria, database, clock),
             on_ready=on_ready,
-            loops=[auth.sesiones.barrer, keys.keep_current, auth.buzon.repartir],
+            loops=[auth.sesiones.barrer, keys.keep_current, auth.buzon.repartir, origenes.barrer],
             on_close=[passwords.aclose],
         )
     )
@@ -86,6 +88,7 @@ def _auth(
     keys: SigningKeys,
     secret: bytes,
     passwords: Passwords,
+    origenes: Origenes,
 ) -> Auth:
     throttling = Throttling(settings, clock)
     credenciales = Credenciales(passwords, throttling)
@@ -102,22 +105,44 @@ def _auth(
             credenciales=credenciales,
             paso=paso,
             buzon=buzon,
+            origenes=origenes,
         ),
         Sesiones(
-            settings, database, clock, keys=keys, refresh_tokens=refresh_tokens, credenciales=credenciales, paso=paso
+            settings,
+            database,
+            clock,
+            keys=keys,
+            refresh_tokens=refresh_tokens,
+            credenciales=credenciales,
+            paso=paso,
+            origenes=origenes,
         ),
         SegundoFactor(database, clock, paso=paso, credenciales=credenciales),
         CuentasDeServicio(settings, database, clock, keys=keys, throttling=throttling),
-        Recuperacion(database, clock, buzon=buzon, enlaces=enlaces, passwords=passwords, throttling=throttling),
+        Recuperacion(
+            database,
+            clock,
+            buzon=buzon,
+            enlaces=enlaces,
+            passwords=passwords,
+            throttling=throttling,
+            origenes=origenes,
+        ),
         buzon,
         keys,
     )
 
 
-def _passwords(settings: Settings) -> Passwords:
+def _passwords(settings: Settings, clock: Clock) -> Passwords:
     hasher = PasswordHasher(
         time_cost=settings.argon2_time_cost,
         memory_cost=settings.argon2_memory_kib,
         parallelism=settings.argon2_parallelism,
     )
-    return Passwords(hasher, workers=settings.hash_workers, queue=settings.hash_queue)
+    return Passwords(
+        hasher,
+        workers=settings.hash_workers,
+        queue=settings.hash_queue,
+        wait_seconds=settings.hash_wait_seconds,
+        clock=clock,
+    )

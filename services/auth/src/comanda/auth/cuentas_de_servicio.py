@@ -21,6 +21,7 @@ from comanda.auth.domain_clientes import (
     reconocer,
 )
 from comanda.auth.keys import SigningKeys
+from comanda.auth.origen import lugar
 from comanda.auth.refresh_tokens import token_hash
 from comanda.auth.repository import Repository
 from comanda.auth.repository_clientes import RepositoryClientes
@@ -82,17 +83,17 @@ class CuentasDeServicio:
             ClienteInvalido, AlcanceInvalido, DemasiadosIntentos.
         """
         cuenta_id = _leer_id(client_id)
-        intento = f"client {cuenta_id}", origen
-        self._throttling.check_login(*intento)
+        intento = str(cuenta_id), lugar(origen)
+        self._throttling.check_client(*intento)
         ahora = self._clock.now()
         async with self._database.read() as connection:
             cuenta = await self._repository.leer(connection, cuenta_id or _NADIE)
             vigentes = await self._repository.leer_secretos(connection, cuenta_id or _NADIE, ahora)
         usado = reconocer(vigentes, token_hash(secreto))
         # Once more: guesses sent all at the same time have passed the first check together.
-        self._throttling.check_login(*intento)
+        self._throttling.check_client(*intento)
         if cuenta is None or not cuenta.activo or usado is None:
-            self._throttling.login_failed(*intento)
+            self._throttling.client_failed(*intento)
             await self._audit.note("cliente_rechazado", cuenta_id or "")
             log.info("client_refused", client_id=cuenta_id and str(cuenta_id), origen=origen)
             raise ClienteInvalido

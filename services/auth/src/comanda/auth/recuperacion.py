@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.auth.buzon import Buzon
 from comanda.auth.domain import Usuario, clave_de_email, normalizar_password, objecion
 from comanda.auth.enlaces import Enlace, Enlaces
+from comanda.auth.origen import lugar
+from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
 from comanda.auth.repository import Repository
 from comanda.auth.tables import auditoria
@@ -44,6 +46,7 @@ class Recuperacion:
         enlaces: Enlaces,
         passwords: Passwords,
         throttling: Throttling,
+        origenes: Origenes,
     ) -> None:
         self._database = database
         self._repository = Repository(database)
@@ -52,6 +55,7 @@ class Recuperacion:
         self._enlaces = enlaces
         self._passwords = passwords
         self._throttling = throttling
+        self._origenes = origenes
         self._audit = Audit(auditoria, database, clock)
 
     async def olvidada(self, email: str, *, origen: str) -> None:
@@ -65,7 +69,7 @@ class Recuperacion:
         """
         if not self._buzon.abierto:
             raise CorreoNoDisponible
-        self._throttling.forgotten_password(origen)
+        self._throttling.forgotten_password(lugar(origen))
         if not self._throttling.reset_mail(clave_de_email(email)):
             return
         async with self._database.transaction() as connection:
@@ -92,6 +96,7 @@ class Recuperacion:
             verificado = usuario.modificar({"email_verificado_en": usuario.email_verificado_en or ahora}, ahora)
             await self._repository.actualizar_usuario(connection, replace(verificado, password_hash=nuevo_hash))
             await self._repository.terminar_familias_de(connection, usuario.id)
+            await self._origenes.olvidar(connection, usuario.id)
             await self._buzon.echar(connection, usuario.id, "aviso-password")
             await self._audit.tell(connection, "password_restablecida", usuario.id)
         log.info("password_reset", usuario_id=str(usuario.id))

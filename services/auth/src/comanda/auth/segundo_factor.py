@@ -174,7 +174,9 @@ class SegundoFactor:
     async def _comprobar_password(self, usuario_id: UUID, password: str, origen: str) -> Usuario:
         async with self._database.read() as connection:
             usuario = activo(await self._usuarios.leer_usuario(connection, usuario_id))
-        verdict = await self._credenciales.comprobar(usuario, password, email=usuario.email, origen=origen)
+        verdict = await self._credenciales.comprobar(
+            usuario, password, email=usuario.email, origen=origen, conocido=True
+        )
         if not verdict.right:
             raise _password_incorrecto()
         return usuario

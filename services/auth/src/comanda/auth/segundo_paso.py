@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.auth.domain import ConcesionInvalida, DemasiadosIntentos, Usuario
 from comanda.auth.key_store import derive
 from comanda.auth.mfa_tokens import LoginPendiente, MfaTokens
+from comanda.auth.origen import lugar
 from comanda.auth.repository_totp import RepositoryTotp
 from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
@@ -113,7 +114,7 @@ class SegundoPaso:
     async def gastar_de_app(self, connection: AsyncConnection, factor: Factor, codigo: str, origen: str) -> bool:
         """Whether it is a right code of the app that was not used before. Too many wrong ones make everybody wait."""
         ahora = self._clock.now()
-        self._throttling.check_login(str(factor.usuario_id), origen)
+        self._throttling.check_login(str(factor.usuario_id), lugar(origen), known=True)
         espera = factor.espera(ahora)
         if espera:
             raise DemasiadosIntentos(math.ceil(espera.total_seconds()))
@@ -129,7 +130,7 @@ class SegundoPaso:
         self, connection: AsyncConnection, factor: Factor, codigo: str, origen: str
     ) -> bool:
         """Wrong codes of the app make nobody wait here, so whoever guesses those cannot keep the owner out."""
-        self._throttling.check_login(str(factor.usuario_id), origen)
+        self._throttling.check_login(str(factor.usuario_id), lugar(origen), known=True)
         if not await self._repository.gastar_codigo(connection, factor.usuario_id, self.hash_de(codigo)):
             await self._fallo(connection, "recovery_code_failed", factor, origen)
             return False
@@ -140,7 +141,7 @@ class SegundoPaso:
         return True
 
     async def _fallo(self, connection: AsyncConnection, event: str, factor: Factor, origen: str) -> None:
-        self._throttling.login_failed(str(factor.usuario_id), origen)
+        self._throttling.login_failed(str(factor.usuario_id), lugar(origen), known=True)
         await self._audit.tell(connection, "segundo_factor_fallido", factor.usuario_id)
         log.warning(event, usuario_id=str(factor.usuario_id), origen=origen)
 

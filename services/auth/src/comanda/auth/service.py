@@ -12,6 +12,8 @@ from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.domain import UltimoAdmin, Usuario, activo, normalizar_password, objecion
 from comanda.auth.keys import SigningKeys
+from comanda.auth.origen import lugar
+from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.repository import Repository
@@ -44,6 +46,7 @@ class Cuentas:
         credenciales: Credenciales,
         paso: SegundoPaso,
         buzon: Buzon,
+        origenes: Origenes,
     ) -> None:
         self._database = database
         self._repository = Repository(database)
@@ -54,10 +57,12 @@ class Cuentas:
         self._credenciales = credenciales
         self._paso = paso
         self._buzon = buzon
+        self._origenes = origenes
 
     async def registrar(self, *, email: str, password: str, nombre: str, origen: str) -> Usuario:
         """Raises `EmailEnUso`, `DemasiadosIntentos`, `ServicioSaturado`."""
-        self._throttling.registration(origen)
+        sitio = lugar(origen)
+        self._throttling.registration(sitio)
         ahora = self._clock.now()
         usuario = Usuario(
             id=self._clock.new_id(),
@@ -65,7 +70,7 @@ class Cuentas:
             nombre=nombre,
             rol="cliente",
             activo=True,
-            password_hash=await self._passwords.hash(password),
+            password_hash=await self._passwords.hash(password, source=sitio, known=False),
             version=1,
             creado_en=ahora,
             actualizado_en=ahora,
@@ -114,11 +119,11 @@ class Cuentas:
         motivo = objecion(normalizar_password(nueva), usuario.email)
         if motivo:
             raise DatosInvalidos.of("nueva", motivo)
-        verdict = await self._credenciales.comprobar(usuario, actual, email=usuario.email, origen=origen)
+        verdict = await self._credenciales.comprobar(usuario, actual, email=usuario.email, origen=origen, conocido=True)
         if not verdict.right:
             await self._audit.note("password_incorrecta", usuario_id)
             raise _password_incorrecto()
-        nuevo_hash = await self._passwords.hash(nueva)
+        nuevo_hash = await self._passwords.hash(nueva, source=lugar(origen))
         async with self._database.transaction() as connection:
             ahora = activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))
             if ahora.password_hash != usuario.password_hash:
@@ -127,6 +132,8 @@ class Cuentas:
             if correcto:
                 await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=nuevo_hash))
                 await self._repository.terminar_familias_de(connection, usuario_id, salvo=sesion)
+                await self._origenes.olvidar(connection, usuario_id)
+                await self._origenes.recordar(connection, usuario, origen)
                 await self._buzon.echar(connection, usuario_id, "aviso-password")
                 await self._audit.tell(connection, "password_cambiada", usuario_id)
         if not correcto:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.domain import ConcesionInvalida, Familia, Rol, Usuario, conceder, es_email, nombre_de_dispositivo
 from comanda.auth.keys import SigningKeys
+from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Verdict
 from comanda.auth.refresh_tokens import RefreshTokens, token_hash
 from comanda.auth.repository import SWEEP_ROWS, Repository
@@ -50,6 +51,7 @@ class Sesiones:
         refresh_tokens: RefreshTokens,
         credenciales: Credenciales,
         paso: SegundoPaso,
+        origenes: Origenes,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -60,6 +62,7 @@ class Sesiones:
         self._refresh_tokens = refresh_tokens
         self._credenciales = credenciales
         self._paso = paso
+        self._origenes = origenes
 
     async def iniciar(
         self, email: str, password: str, *, alcance: str | None, client_id: str, origen: str, dispositivo: str = ""
@@ -72,11 +75,12 @@ class Sesiones:
             SegundoFactorRequerido: the password is right, and a code is needed.
             ConcesionInvalida, AlcanceInvalido, DemasiadosIntentos, ServicioSaturado.
         """
-        usuario = None
+        usuario, visto = None, None
         if es_email(email):
-            async with self._database.read() as connection:
-                usuario = await self._repository.leer_por_email(connection, email)
-        verdict = await self._credenciales.comprobar(usuario, password, email=email, origen=origen)
+            usuario, visto = await self._origenes.buscar(email, origen)
+        verdict = await self._credenciales.comprobar(
+            usuario, password, email=email, origen=origen, conocido=visto is not None
+        )
         if usuario is None or not verdict.right:
             log.info("login_failed", usuario_id=usuario and str(usuario.id), origen=origen)
             await self._audit.note("login_fallido", usuario.id if usuario else "")
@@ -86,6 +90,7 @@ class Sesiones:
             usuario = await self._confirmar(connection, usuario, verdict)
             mfa_token = await self._paso.pendiente(connection, usuario, client_id=client_id, alcance=alcance)
             if mfa_token is None:
+                await self._origenes.recordar(connection, usuario, origen, visto)
                 return await self._nueva_sesion(connection, usuario, client_id, alcance, PWD, dispositivo)
         raise SegundoFactorRequerido(mfa_token=mfa_token)
 
@@ -104,6 +109,7 @@ class Sesiones:
                 connection, leido, login, codigo, de_recuperacion=de_recuperacion, origen=origen
             )
             if usuario:
+                await self._origenes.recordar(connection, usuario, origen)
                 return await self._nueva_sesion(
                     connection, usuario, login.client_id, login.alcance, PWD_OTP, dispositivo
                 )

@@ -62,10 +62,22 @@ class Settings(ServiceSettings):
     argon2_parallelism: int = Field(1, ge=1, le=64, description="lanes of Argon2id")
     hash_workers: int = Field(2, ge=1, le=64, description="passwords hashed at once")
     hash_queue: int = Field(256, ge=0, le=10_000, description="passwords waiting to be hashed; more get 503")
+    hash_wait_seconds: Seconds = Field(2, description="what cannot be hashed within this time gets 503 at once")
 
-    login_attempts_per_minute: int = Field(10, ge=1, description="failed logins of one account from one address")
+    login_attempts: int = Field(
+        10,
+        ge=1,
+        validation_alias=AliasChoices("AUTH_LOGIN_ATTEMPTS", "AUTH_LOGIN_ATTEMPTS_PER_MINUTE"),
+        description="failed logins of one account from one address before each further one costs twice the wait",
+    )
+    login_attempts_per_account_per_hour: int = Field(
+        100, ge=1, description="failed logins of one account from all addresses where it never succeeded"
+    )
     login_attempts_per_source_per_minute: int = Field(300, ge=1, description="failed logins from one address")
     registrations_per_source_per_minute: int = Field(600, ge=1, description="registrations from one address")
+    known_source_days: int = Field(
+        30, ge=1, le=365, description="how long an address counts as known after a login of the account from it"
+    )
 
     smtp_url: SecretStr | None = Field(
         None,

@@ -109,3 +109,12 @@ correos = sa.Table(
     sa.Index("ix_correos_siguiente_en", "siguiente_en"),
     sa.Index("ix_correos_usuario_id", "usuario_id", "motivo"),
 )
+
+origenes = sa.Table(
+    "origenes",
+    metadata,
+    sa.Column("usuario_id", sa.Uuid, sa.ForeignKey("usuarios.id"), primary_key=True),
+    sa.Column("huella", sa.String(64), primary_key=True),  # of a place from which the user has logged in
+    sa.Column("visto_en", UtcDateTime, nullable=False),
+    sa.Index("ix_origenes_visto_en", "visto_en"),
+)
