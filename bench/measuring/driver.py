@@ -13,7 +13,7 @@ import re
 import secrets
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -77,6 +77,8 @@ class Outcome:
     longest: float = 0.0
     statuses: dict[str, int] = field(default_factory=dict)
     """How many answers had which; `closed` where the connection ended instead, `none` where nothing came in time."""
+    p99_of: dict[str, float] = field(default_factory=dict)
+    """Of the answers with each status, expected or not."""
     faults: int = 0
     fault: str = ""
     """The first unexpected answer."""
@@ -98,7 +100,7 @@ class Driver:
         self._nonce = f"{secrets.token_hex(6)}-".encode() if load.unique else b""
         self._sent = 0
         self._answers = 0
-        self._latencies: list[float] = []
+        self._latencies: defaultdict[str, list[float]] = defaultdict(list)
         self._statuses: Counter[str] = Counter()
         self._outcome = Outcome()
         self._deadline = float("inf")
@@ -131,8 +133,8 @@ class Driver:
         """One request has come to its end."""
         self._answers += 1
         self._statuses[status] += 1
+        self._latencies[status].append(time.perf_counter() - began)
         if status == str(self._load.expected):
-            self._latencies.append(time.perf_counter() - began)
             if self._load.collect and (found := _LOCATION.search(answer)):
                 self._outcome.locations.append(found[1].decode())
         elif not self._outcome.fault:
@@ -205,13 +207,15 @@ class Driver:
             self._finished.set()
 
     def _summary(self, seconds: float, cpu_seconds: float) -> Outcome:
-        outcome, ordered = self._outcome, sorted(self._latencies)
+        outcome, ordered = self._outcome, sorted(self._latencies[str(self._load.expected)])
         outcome.answered, outcome.seconds, outcome.cpu_seconds = len(ordered), seconds, cpu_seconds
         outcome.statuses = dict(self._statuses)
+        outcome.p99_of = {
+            status: _part(sorted(seconds), 0.99) for status, seconds in self._latencies.items() if seconds
+        }
         outcome.faults = sum(self._statuses.values()) - len(ordered)
         if ordered:
-            last = len(ordered) - 1
-            outcome.p50, outcome.p90, outcome.p99 = (ordered[round(last * part)] for part in (0.5, 0.9, 0.99))
+            outcome.p50, outcome.p90, outcome.p99 = (_part(ordered, part) for part in (0.5, 0.9, 0.99))
             outcome.longest = ordered[-1]
         return outcome
 
@@ -247,6 +251,10 @@ class Connection(asyncio.Protocol):
         if self._began is not None:
             self._driver.answered(self._began, "closed", str(exc or "").encode())
         self._driver.lost(self)
+
+
+def _part(ordered: list[float], part: float) -> float:
+    return ordered[round((len(ordered) - 1) * part)]
 
 
 def _whole(data: bytes) -> bool:
