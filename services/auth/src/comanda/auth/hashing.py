@@ -71,7 +71,8 @@ class HashThreads:
         """
         line = self._known if known else self._unknown
         if self._running >= self._workers:
-            ahead = len(self._known) if known else len(self._known) + len(self._unknown)
+            slower = UNKNOWN_TURN if self._known and not known else 1
+            ahead = len(line) * slower
             self._admit(ahead, line.of_source[source])
         # In time to be hashed, but where hashes are slower than that, who finds a free thread is served all the same.
         deadline = self._clock.monotonic() + self._wait_seconds - min(self._hash_seconds, self._wait_seconds / 2)
@@ -97,19 +98,25 @@ class HashThreads:
         raise ServicioSaturado(max(1, math.ceil(ahead * self._hash_seconds / self._workers)))
 
     def _start(self) -> None:
-        """Gives free threads to those who are next."""
+        """Gives free threads to those who are next, once those who have waited too long are refused."""
+        for line in (self._known, self._unknown):
+            self._expire(line)
         while self._running < self._workers and (self._known or self._unknown):
             waiting = self._next()
             if waiting.future.done():
-                continue
-            if self._clock.monotonic() > waiting.deadline:
-                REFUSED.labels("tarde").inc()
-                waiting.future.set_exception(ServicioSaturado(math.ceil(self._wait_seconds)))
                 continue
             self._running += 1
             running = asyncio.get_running_loop().run_in_executor(self._executor, self._timed, waiting.work)
             running.add_done_callback(partial(self._finished, waiting))
         WAITING.set(len(self._known) + len(self._unknown))
+
+    def _expire(self, line: "_Line") -> None:
+        while line and self._clock.monotonic() > line.first().deadline:
+            waiting = line.first()
+            line.leave(waiting)
+            if not waiting.future.done():
+                REFUSED.labels("tarde").inc()
+                waiting.future.set_exception(ServicioSaturado(math.ceil(self._wait_seconds)))
 
     def _next(self) -> "_Waiting":
         self._turn = (self._turn + 1) % UNKNOWN_TURN
