@@ -40,5 +40,5 @@ async def shop(make_settings: Any, clock: FakeClock, **changes: Any) -> AsyncIte
     async with app.router.lifespan_context(app):
         await app.state.ready.wait()
         transport = httpx2.ASGITransport(app=ProxyHeadersMiddleware(app, "127.0.0.1, 10.0.0.0/8"))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://auth") as client:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield Shop(app, client)

@@ -285,7 +285,7 @@ class TestRepartir:
     async def test_en_produccion_sin_servidor_lo_dice_una_vez(
         self, make_settings: Callable[..., Settings], clock: FakeClock
     ) -> None:
-        puesto = Puesto(make_settings(environment="production"), clock)
+        puesto = Puesto(make_settings(environment="production", issuer="https://id.tienda.es"), clock)
         with structlog.testing.capture_logs() as lines:
             loop = asyncio.create_task(puesto.buzon.repartir())
             for _ in range(3):
