@@ -101,6 +101,11 @@ async def _totp_baja(target: Target) -> Sample:
     return replace(active, path="/auth/yo/totp/desactivar", body={"password": PASSWORD, **active.body})
 
 
+async def _borrada(target: Target) -> Sample:
+    active = await _totp_codigos(target)
+    return replace(active, path="/auth/yo/borrar", body={"password": PASSWORD, **active.body})
+
+
 async def _cliente_nuevo(target: Target) -> Sample:
     body = {"nombre": "ERP", "alcances": ["productos:leer"]}
     return Sample("auth", "POST", "/auth/clientes", body, target.admin)
@@ -185,6 +190,7 @@ SAMPLES: dict[str, Callable[[Target], Awaitable[Sample]]] = {
     "POST /auth/yo/totp/confirmar": _totp_confirmado,
     "POST /auth/yo/totp/codigos": _totp_codigos,
     "POST /auth/yo/totp/desactivar": _totp_baja,
+    "POST /auth/yo/borrar": _borrada,
     "POST /auth/clientes": _cliente_nuevo,
     "PATCH /auth/clientes/{cliente_id}": _cliente,
     "POST /auth/clientes/{cliente_id}/secreto": _secreto,

@@ -31,6 +31,8 @@ RULES: dict[str, dict[str, set[str]]] = {
         "POST /auth/password/restablecer": ALL,
         "POST /auth/email/verificar": ALL,
         "POST /auth/yo/email/verificacion": PEOPLE,
+        "GET /auth/yo/datos": PEOPLE,
+        "POST /auth/yo/borrar": PEOPLE,
         "GET /auth/yo/totp": PEOPLE,
         "POST /auth/yo/totp": PEOPLE,
         "POST /auth/yo/totp/confirmar": PEOPLE,

@@ -3,7 +3,15 @@
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from comanda.auth import routes, routes_clientes, routes_oauth, routes_password, routes_sesiones, routes_totp
+from comanda.auth import (
+    routes,
+    routes_clientes,
+    routes_oauth,
+    routes_password,
+    routes_privacidad,
+    routes_sesiones,
+    routes_totp,
+)
 from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
@@ -13,6 +21,7 @@ from comanda.auth.key_store import KeyStore, derive
 from comanda.auth.keys import SigningKeys, master_key
 from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
+from comanda.auth.privacidad import Privacidad
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.refresh_tokens import RefreshTokens
 from comanda.auth.segundo_factor import SegundoFactor
@@ -69,6 +78,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
                 routes_password.routes,
                 routes_sesiones.routes,
                 routes_totp.routes,
+                routes_privacidad.routes,
                 routes_clientes.routes,
                 routes_oauth.routes,
             ],
@@ -128,6 +138,7 @@ def _auth(
             throttling=throttling,
             origenes=origenes,
         ),
+        Privacidad(database, clock, credenciales=credenciales, paso=paso, origenes=origenes, buzon=buzon),
         buzon,
         keys,
     )

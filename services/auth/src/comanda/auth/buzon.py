@@ -54,6 +54,10 @@ class Buzon:
         ahora = self._clock.now()
         await self._repository.insertar_para_email(connection, self._clock.new_id(), email, motivo, ahora)
 
+    async def vaciar(self, connection: AsyncConnection, usuario_id: UUID) -> None:
+        """Nothing more is sent to that user."""
+        await self._repository.borrar_de(connection, usuario_id)
+
     async def repartir(self) -> None:
         """The loop that sends what waits, and rests when there is nothing, or when the server does not take it.
 

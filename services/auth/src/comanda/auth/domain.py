@@ -187,6 +187,12 @@ class AlcanceInvalido(Rechazo):
     error, title = "invalid_scope", "El alcance no es correcto."
 
 
+def debe_quedar_admin(usuarios: Mapping[UUID, Usuario]) -> None:
+    """Raises `UltimoAdmin` when none of these, every active admin among them, can administer the system."""
+    if not any(usuario.es_admin_activo for usuario in usuarios.values()):
+        raise UltimoAdmin
+
+
 def activo(usuario: Usuario | None) -> Usuario:
     """Raises `NoAutenticado` when the account was deactivated after the token was issued that names it."""
     if usuario is None or not usuario.activo:

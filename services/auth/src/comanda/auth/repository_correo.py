@@ -72,6 +72,9 @@ class RepositoryCorreo:
     async def borrar(self, connection: AsyncConnection, correo_id: UUID) -> None:
         await connection.execute(sa.delete(correos).where(correos.c.id == correo_id))
 
+    async def borrar_de(self, connection: AsyncConnection, usuario_id: UUID) -> None:
+        await connection.execute(sa.delete(correos).where(correos.c.usuario_id == usuario_id))
+
     async def borrar_servidos(self, connection: AsyncConnection, correo: Correo, hasta: datetime) -> None:
         """Removes it and those asked for until then for the same reason: one mail serves them all."""
         await connection.execute(

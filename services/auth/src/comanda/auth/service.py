@@ -10,11 +10,12 @@ import structlog
 from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
-from comanda.auth.domain import UltimoAdmin, Usuario, activo, normalizar_password, objecion
+from comanda.auth.domain import Usuario, activo, debe_quedar_admin, normalizar_password, objecion
 from comanda.auth.keys import SigningKeys
 from comanda.auth.origen import lugar
 from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
+from comanda.auth.privacidad import Privacidad
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.repository import Repository
 from comanda.auth.segundo_factor import SegundoFactor
@@ -168,7 +169,7 @@ class Cuentas:
                 raise NoEncontrado
             precondition.check(usuario.version)
             modificado = usuario.modificar(cambios, self._clock.now())
-            _debe_quedar_admin({**bloqueados, usuario_id: modificado})
+            debe_quedar_admin({**bloqueados, usuario_id: modificado})
             actor = activo(await self._repository.leer_usuario(connection, actor_id))
             if actor.rol != "admin":
                 raise NoAutorizado
@@ -190,13 +191,9 @@ class Auth:
     segundo_factor: SegundoFactor
     cuentas_de_servicio: CuentasDeServicio
     recuperacion: Recuperacion
+    privacidad: Privacidad
     buzon: Buzon
     keys: SigningKeys
-
-
-def _debe_quedar_admin(usuarios: Mapping[UUID, Usuario]) -> None:
-    if not any(usuario.es_admin_activo for usuario in usuarios.values()):
-        raise UltimoAdmin
 
 
 def _password_incorrecto() -> DatosInvalidos:
