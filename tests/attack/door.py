@@ -45,7 +45,7 @@ class Door:
         lines = [header if isinstance(header, bytes) else header.encode("latin-1") for header in headers]
         if body:
             lines.append(b"Content-Length: %d" % len(body))
-        head = b"\r\n".join([method + b" " + raw + b" HTTP/1.1", b"Host: x", b"Connection: close", *lines])
+        head = b"\r\n".join([method + b" " + raw + b" HTTP/1.1", b"Host: localhost", b"Connection: close", *lines])
         return self.exchange(head + b"\r\n\r\n" + body)
 
     def log_in(self, email: str, *headers: str | bytes) -> bytes:

@@ -98,7 +98,11 @@ class TestAnswers:
 async def measured(sqlite_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
     """With the hashes that auth makes by default: 19 MiB in two passes."""
     settings = {"argon2_time_cost": 2, "argon2_memory_kib": 19_456, "argon2_parallelism": 1}
-    settings |= {"login_attempts_per_minute": 10_000, "login_attempts_per_source_per_minute": 10_000}
+    settings |= {
+        "login_attempts": 10_000,
+        "login_attempts_per_account_per_hour": 10_000,
+        "login_attempts_per_source_per_minute": 10_000,
+    }
     async with attacked(sqlite_databases, tmp_path_factory.mktemp("measured"), **settings) as target:
         yield target
 

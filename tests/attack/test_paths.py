@@ -258,7 +258,7 @@ async def request(target: Target, service: str, path: str) -> Any:
         "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [(b"host", b"x"), (b"authorization", target.admin["Authorization"].encode())],
+        "headers": [(b"host", b"localhost"), (b"authorization", target.admin["Authorization"].encode())],
         "client": ("127.0.0.1", 1),
         "server": ("x", 80),
     }

@@ -7,9 +7,9 @@ from attack.door import Door, auth_process, status
 
 pytestmark = pytest.mark.proc
 
-HIDDEN = b"GET /auth/hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+HIDDEN = b"GET /auth/hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CHUNK = b"%x\r\n%b\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)
-FOLLOWING = b"GET /auth/following HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+FOLLOWING = b"GET /auth/following HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
@@ -20,7 +20,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 
 
 def post(headers: bytes, body: bytes, path: bytes = b"/auth/first") -> bytes:
-    return b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n" + FORM + headers + b"\r\n" + body
+    return b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + FORM + headers + b"\r\n" + body
 
 
 class TestWithoutAttack:
@@ -71,10 +71,10 @@ AMBIGUOUS: dict[str, bytes] = {
     "chunk-size-with-0x": post(b"Transfer-Encoding: chunked\r\n", b"0x0\r\n\r\n" + HIDDEN),
     "chunk-size-beyond-64-bits": post(b"Transfer-Encoding: chunked\r\n", b"1" + b"0" * 16 + b"\r\n" + HIDDEN),
     "chunk-longer-than-its-size": post(b"Transfer-Encoding: chunked\r\n", b"1\r\nabc\r\n0\r\n\r\n" + HIDDEN),
-    "version-unknown": b"GET /auth/first HTTP/9.9\r\nHost: x\r\n\r\n" + HIDDEN,
+    "version-unknown": b"GET /auth/first HTTP/9.9\r\nHost: localhost\r\n\r\n" + HIDDEN,
     "header-without-a-colon": post(b"Content-Length\r\n", HIDDEN),
-    "request-line-with-lf": b"GET /auth/first HTTP/1.1\nHost: x\n\n" + HIDDEN,
-    "header-with-lf": b"POST /auth/first HTTP/1.1\r\nHost: x\nContent-Length: 4\r\n\r\n" + HIDDEN,
+    "request-line-with-lf": b"GET /auth/first HTTP/1.1\nHost: localhost\n\n" + HIDDEN,
+    "header-with-lf": b"POST /auth/first HTTP/1.1\r\nHost: localhost\nContent-Length: 4\r\n\r\n" + HIDDEN,
     "chunk-with-lf": post(b"Transfer-Encoding: chunked\r\n", b"0\n\n" + HIDDEN),
 }
 

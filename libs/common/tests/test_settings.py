@@ -93,6 +93,7 @@ class TestLoad:
         monkeypatch.setenv("COSAS_TRUSTED_PROXIES", "*")
         assert load(Settings).trusted_proxies == "*"
         monkeypatch.setenv("COSAS_ENVIRONMENT", "production")
+        monkeypatch.setenv("COSAS_AUTH_ISSUER", "https://id.tienda.es")
         with pytest.raises(InvalidSettings, match="COSAS_TRUSTED_PROXIES"):
             load(Settings)
         monkeypatch.setenv("COSAS_TRUSTED_PROXIES", "10.0.0.1, fd00::/8")
