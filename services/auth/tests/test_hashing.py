@@ -69,13 +69,14 @@ async def refused() -> AsyncIterator[pytest.ExceptionInfo[ServicioSaturado]]:
 
 class TestBounds:
     async def test_se_admite_lo_que_cabe_en_el_tiempo(self, bench: Any) -> None:
-        subject = bench(hash_seconds=0.5)  # three fit into three quarters of two seconds
-        assert [await subject.come(name) for name in "abcde"] == [True, True, True, True, False]
-        assert await subject.finish() == ["a", "b", "c", "d"]
+        subject = bench(hash_seconds=0.5)  # of the known four fit into two seconds, of the unknown eight into four
+        assert [await subject.come(name, known=True) for name in "abcdef"] == [True] * 5 + [False]
+        assert [await subject.come(f"{n}") for n in range(9)] == [True] * 8 + [False]
+        assert len(await subject.finish()) == 5 + 8
 
     async def test_dos_hilos_admiten_el_doble(self, bench: Any) -> None:
         subject = bench(hash_seconds=0.5, workers=2)
-        assert sum([await subject.come(f"{n}") for n in range(20)]) == 2 + 6
+        assert sum([await subject.come(f"{n}") for n in range(20)]) == 2 + 16
 
     async def test_si_un_hash_tarda_mas_que_la_espera_solo_entra_quien_tiene_hilo(self, bench: Any) -> None:
         subject = bench(hash_seconds=60)
@@ -83,19 +84,29 @@ class TestBounds:
 
     async def test_el_rechazo_dice_cuando_volver(self, bench: Any) -> None:
         subject = bench(hash_seconds=0.5)
-        for n in range(4):
+        for n in range(9):
             await subject.come(f"{n}")
         async with refused() as refusal:
             await subject.threads.run(subject.work("de más"), source="de más", known=False)
-        assert (refusal.value.headers or {})["Retry-After"] == "2"
+        assert (refusal.value.headers or {})["Retry-After"] == "4"
 
-    async def test_lo_que_al_final_tarda_demasiado_no_se_hace(self, bench: Any, clock: FakeClock) -> None:
+    async def test_quien_entro_se_atiende_por_mucho_que_tarde(self, bench: Any, clock: FakeClock) -> None:
         subject = bench()
         await subject.come("a")
         await subject.come("b")
-        clock.advance(3)
-        assert await subject.finish() == ["a"]
-        assert isinstance(subject.tasks["b"].exception(), ServicioSaturado)
+        clock.advance(60)
+        assert await subject.finish() == ["a", "b"]
+
+    async def test_cuenta_lo_que_avanza_la_cola(self, bench: Any, clock: FakeClock) -> None:
+        """However short a hash is: whom others overtake waits for them, too."""
+        subject = bench(hash_seconds=0.001)
+        for n in range(4):
+            await subject.come(f"{n}")
+        line = subject.threads._unknown
+        line.moved(clock.monotonic())
+        clock.advance(1.5)
+        line.moved(clock.monotonic())
+        assert not await subject.come("de más")  # three are ahead, and four times 1.5 s is more than four
 
     async def test_la_medida_sigue_a_lo_que_tardan(self, bench: Any, clock: FakeClock) -> None:
         subject = bench(hash_seconds=0.001)
@@ -104,7 +115,7 @@ class TestBounds:
         def slow() -> None:
             clock.advance(10)
 
-        for _ in range(3):
+        for _ in range(6):
             await subject.threads.run(slow, source="a", known=False)
         subject.free.clear()
         assert [await subject.come("a"), await subject.come("b")] == [True, False]
@@ -134,9 +145,16 @@ class TestFairness:
         assert (await subject.finish()).index("ana") <= 2
 
     async def test_un_origen_no_llena_la_cola(self, bench: Any) -> None:
+        """Alone it may have all of it; whoever comes from elsewhere takes the place of its last one."""
         subject = bench(queue=4)
-        assert [await subject.come(f"{n}", "10.0.0.1") for n in range(4)] == [True, True, True, False]
+        assert [await subject.come(f"{n}", "10.0.0.1") for n in range(6)] == [True] * 5 + [False]
         assert await subject.come("otro", "10.0.0.2")
+        assert await subject.finish() == ["0", "1", "2", "3", "otro"]
+        assert isinstance(subject.tasks["4"].exception(), ServicioSaturado)
+
+    async def test_entre_iguales_nadie_cede(self, bench: Any) -> None:
+        subject = bench(queue=2)
+        assert [await subject.come(name) for name in "abcd"] == [True, True, True, False]
 
     async def test_ni_quien_comparte_sitio_con_un_conocido(self, bench: Any) -> None:
         subject = bench(queue=4)

@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 NICENESS = 10
 """By how much the threads stand back: where both want a core, other work gets nine tenths of it (sched(7))."""
 
-FULL = 0.75
-"""The part of the longest wait up to which requests are let in; the rest is for those that overtake them."""
+UNKNOWN_PATIENCE = 2
+"""How many times as long as the known the unknown may wait."""
 
 UNKNOWN_TURN = 4
 """Each so many-th thread that becomes free serves the unknown first, so that nobody waits for ever."""
@@ -46,8 +46,8 @@ class HashThreads:
     Args:
         workers: threads.
         queue: how many may wait for one.
-        wait_seconds: what could not be served within this time is refused at once, judged by what one hash has taken
-            on average; nobody waits longer for a thread.
+        wait_seconds: who would wait longer for a thread is refused at once, judged by how fast the line has moved
+            lately; the unknown may wait longer, see above. Who is let in is served.
         hash_seconds: what one takes, as long as nothing else is known.
     """
 
@@ -64,19 +64,15 @@ class HashThreads:
         self._turn = 0
 
     async def run(self, work: Callable[[], Result], *, source: str, known: bool) -> Result:
-        """The result of the work. Known sources go first, and no source may hold more than half of the places.
+        """The result of the work. Known sources go first; where a line is full, a source that holds much of it yields.
 
         Raises:
-            ServicioSaturado: too many are waiting already, of all or of this source, or it took too long after all.
+            ServicioSaturado: the line is too long, or this source's part of it.
         """
         line = self._known if known else self._unknown
         if self._running >= self._workers:
-            slower = UNKNOWN_TURN if self._known and not known else 1
-            ahead = len(line) * slower
-            self._admit(ahead, line.of_source[source])
-        # In time to be hashed, but where hashes are slower than that, who finds a free thread is served all the same.
-        deadline = self._clock.monotonic() + self._wait_seconds - min(self._hash_seconds, self._wait_seconds / 2)
-        waiting = _Waiting(work, source, deadline, asyncio.get_running_loop().create_future())
+            self._admit(line, source, self._wait_seconds * (1 if known else UNKNOWN_PATIENCE))
+        waiting = _Waiting(work, source, asyncio.get_running_loop().create_future())
         line.join(waiting)
         self._start()
         try:
@@ -85,22 +81,20 @@ class HashThreads:
             line.leave(waiting)
         return result
 
-    def _admit(self, ahead: int, ahead_of_source: int) -> None:
-        seconds = FULL * self._wait_seconds
-        places = min(self._queue, int(seconds * self._workers / max(self._hash_seconds, 1e-6)))
-        if ahead >= places:
-            self._refuse("cola", ahead)
-        if 2 * ahead_of_source >= places:
-            self._refuse("origen", ahead_of_source)
-
-    def _refuse(self, reason: str, ahead: int) -> None:
-        REFUSED.labels(reason).inc()
-        raise ServicioSaturado(max(1, math.ceil(ahead * self._hash_seconds / self._workers)))
+    def _admit(self, line: "_Line", source: str, patience_seconds: float) -> None:
+        pace = line.pace or self._hash_seconds / self._workers
+        if len(line) < self._queue and (len(line) + 1) * pace <= patience_seconds:
+            return
+        retry_after_seconds = max(1, math.ceil(len(line) * pace))
+        greedy = line.greediest()
+        if greedy is None or line.of_source[greedy] <= line.of_source[source] + 1:
+            REFUSED.labels("cola").inc()
+            raise ServicioSaturado(retry_after_seconds)
+        REFUSED.labels("origen").inc()
+        line.evict(greedy).future.set_exception(ServicioSaturado(retry_after_seconds))
 
     def _start(self) -> None:
-        """Gives free threads to those who are next, once those who have waited too long are refused."""
-        for line in (self._known, self._unknown):
-            self._expire(line)
+        """Gives free threads to those who are next."""
         while self._running < self._workers and (self._known or self._unknown):
             waiting = self._next()
             if waiting.future.done():
@@ -110,20 +104,13 @@ class HashThreads:
             running.add_done_callback(partial(self._finished, waiting))
         WAITING.set(len(self._known) + len(self._unknown))
 
-    def _expire(self, line: "_Line") -> None:
-        while line and self._clock.monotonic() > line.first().deadline:
-            waiting = line.first()
-            line.leave(waiting)
-            if not waiting.future.done():
-                REFUSED.labels("tarde").inc()
-                waiting.future.set_exception(ServicioSaturado(math.ceil(self._wait_seconds)))
-
     def _next(self) -> "_Waiting":
         self._turn = (self._turn + 1) % UNKNOWN_TURN
         first, second = (self._known, self._unknown) if self._turn else (self._unknown, self._known)
         line = first or second
         waiting = line.first()
         line.leave(waiting)
+        line.moved(self._clock.monotonic())
         return waiting
 
     def _timed(self, work: Callable[[], Result]) -> tuple[float, Result]:
@@ -156,7 +143,6 @@ class HashThreads:
 class _Waiting:
     work: Callable[[], Any]
     source: str
-    deadline: float
     future: "asyncio.Future[Any]"
 
 
@@ -166,6 +152,9 @@ class _Line:
     def __init__(self) -> None:
         self._waiting: dict[_Waiting, None] = {}
         self.of_source: Counter[str] = Counter()
+        self.pace: float | None = None
+        """Seconds from one that is served to the next, on average, as long as somebody waits; else unknown."""
+        self._moved_at: float | None = None
 
     def join(self, waiting: _Waiting) -> None:
         self._waiting[waiting] = None
@@ -179,6 +168,26 @@ class _Line:
         self.of_source[waiting.source] -= 1
         if not self.of_source[waiting.source]:
             del self.of_source[waiting.source]
+
+    def moved(self, now: float) -> None:
+        """Somebody got a thread."""
+        if not self._waiting:
+            self.pace = self._moved_at = None
+            return
+        if self._moved_at is not None:
+            seconds = now - self._moved_at
+            self.pace = seconds if self.pace is None else self.pace + SMOOTHING * (seconds - self.pace)
+        self._moved_at = now
+
+    def greediest(self) -> str | None:
+        """The source of which most wait."""
+        return max(self.of_source, key=self.of_source.__getitem__, default=None)
+
+    def evict(self, source: str) -> _Waiting:
+        """Sends away the one that came last from there."""
+        last = next(waiting for waiting in reversed(self._waiting) if waiting.source == source)
+        self.leave(last)
+        return last
 
     def first(self) -> _Waiting:
         return next(iter(self._waiting))

@@ -62,7 +62,9 @@ class Settings(ServiceSettings):
     argon2_parallelism: int = Field(1, ge=1, le=64, description="lanes of Argon2id")
     hash_workers: int = Field(2, ge=1, le=64, description="passwords hashed at once")
     hash_queue: int = Field(256, ge=0, le=10_000, description="passwords waiting to be hashed; more get 503")
-    hash_wait_seconds: Seconds = Field(2, description="what cannot be hashed within this time gets 503 at once")
+    hash_wait_seconds: Seconds = Field(
+        2, description="who would wait longer for a hash gets 503; unknown addresses twice that"
+    )
 
     login_attempts: int = Field(
         10,
