@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
 import pytest
@@ -11,7 +11,9 @@ from starlette.responses import StreamingResponse
 from uuid_utils import UUID
 
 from comanda.common.app import Wiring, create_app
-from comanda.common.testing import fields, problem
+from comanda.common.security import allow
+from comanda.common.testing import Issuer, fields, problem
+from comanda.common.tokens import Principal
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 Wire = Callable[..., Awaitable[Wiring]]
@@ -24,6 +26,9 @@ def _routes(routes: APIRouter) -> None:
     @routes.get("/hola/{nombre}")
     async def hola(nombre: int) -> int:
         return nombre
+
+    @routes.get("/cerrado")
+    async def cerrado(_: Annotated[Principal, allow("nadie:lo-tiene")]) -> None: ...
 
     @routes.post("/eco")
     async def eco(request: Request) -> int:
@@ -134,6 +139,16 @@ class TestAccessLog:
         await (await start()).get(f"{path}?token=muy-secreto", headers={"Authorization": "Bearer muy-secreto"})
         assert logs[-1]["path"] == path
         assert "muy-secreto" not in str(logs)
+
+    async def test_who_was_refused_and_from_where(self, start: Start, logs: list[Any], issuer: Issuer) -> None:
+        client = await start()
+        for headers, status, who in [({}, 401, ""), (issuer.headers(sub="ana"), 403, "ana")]:
+            assert (await client.get("/cerrado", headers=headers)).status_code == status
+            entry = logs[-1]
+            assert (entry["path"], entry["status"], entry["autor"]) == ("/cerrado", status, who)
+            assert entry["origen"] == "127.0.0.1"
+        await client.get("/hola/5", headers=issuer.headers(sub="ana"))
+        assert logs[-1].keys().isdisjoint({"autor", "origen"})
 
     async def test_health_checks_are_not_logged(self, start: Start, logs: list[Any]) -> None:
         client = await start()

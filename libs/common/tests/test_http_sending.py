@@ -68,6 +68,11 @@ class TestSending:
         monkeypatch.setenv("NO_PROXY", "")
         assert (await neighbour.request("GET", "/")).status == 200
 
+    async def test_a_redirect_is_not_followed(self, server: Server, neighbour: Neighbour) -> None:
+        server.behaviour = answering(307, {}, Location="/otro")
+        assert (await neighbour.request("GET", "/", expected=(307,))).status == 307
+        assert [received.target for received in server.requests] == ["/"]
+
     async def test_cookies_are_not_kept(self, server: Server, neighbour: Neighbour) -> None:
         server.behaviour = answering(200, {}, Set_Cookie="a=b")
         await neighbour.request("GET", "/")

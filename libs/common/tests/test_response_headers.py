@@ -17,7 +17,7 @@ from comanda.common.testing import Issuer, problem
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 SHOP = "https://tienda.es"
 ALWAYS = {
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",

@@ -24,12 +24,16 @@ from comanda.common.problems import (
 )
 from comanda.common.protocol import WHOLE
 from comanda.common.response_headers import NO_STORE, complete, security_headers
+from comanda.common.security import CALLER
 from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER, REQUESTS, request_id
 
 if TYPE_CHECKING:
     from comanda.common.app import Wiring
 
 log = structlog.get_logger()
+
+REFUSALS = frozenset((401, 403))
+"""What somebody tried who may not: their lines in the log say who and from where (ASVS 5.0, V16.3.2)."""
 Headers = Mapping[bytes, bytes]
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 _HEADERS, _STATUS = "comanda.headers", "comanda.status"
@@ -142,7 +146,9 @@ class Edge:
         route = getattr(scope.get("route"), "path", "-")
         _durations(self._wiring.name, scope["method"], route, str(status)).observe(seconds)
         if scope["path"] not in UNGUARDED:
-            log.info("request", method=scope["method"], path=_path(scope), status=status, ms=round(seconds * 1000, 2))
+            who = _who(scope) if status in REFUSALS else {}
+            ms = round(seconds * 1000, 2)
+            log.info("request", method=scope["method"], path=_path(scope), status=status, ms=ms, **who)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -173,6 +179,12 @@ async def _read(receive: Receive, limit: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+def _who(scope: Scope) -> dict[str, str]:
+    """The caller by its token, empty if none was good, and the address that it came from."""
+    caller, client = scope.get(CALLER), scope.get("client")
+    return {"autor": caller.subject if caller else "", "origen": str(client[0]) if client else ""}
 
 
 def _path(scope: Scope) -> str:

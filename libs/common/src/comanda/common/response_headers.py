@@ -16,7 +16,7 @@ HSTS_SECONDS = 31_536_000
 """A year. Only this name: whether its subdomains have TLS is not for us to say."""
 
 _ALWAYS = (
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
