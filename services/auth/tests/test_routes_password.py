@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 from auth_internals import count, database
+from authenticator import Ana, completar, pedir_mfa_token
 from mailed import (
     AVISO,
     EMAIL,
@@ -135,6 +136,12 @@ class TestRestablecer:
         headers = await api.cabeceras(password=NUEVA)
         assert (await api.http.get("/auth/yo", headers=headers)).json()["email_verificado"] is True
         assert (await recibir())[-1]["Subject"] == AVISO
+
+    async def test_no_salta_el_segundo_factor(self, con_factor: Ana, api: Any, recibir: Recibir) -> None:
+        await olvidada(api)
+        assert (await restablecer(api, await enlace(recibir, RESTABLECER))).status_code == 204
+        mfa_token = await pedir_mfa_token(api, password=NUEVA)
+        assert (await completar(api.http, mfa_token, con_factor.app.codigo())).status_code == 200
 
     async def test_una_sola_vez(self, api: Any, recibir: Recibir, clock: FakeClock) -> None:
         token = await self.pedir(api, recibir)

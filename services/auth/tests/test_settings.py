@@ -8,6 +8,12 @@ KEY = "una-clave-maestra-de-mas-de-32-letras"
 
 
 class TestSettings:
+    def test_un_hash_cuesta_al_menos_lo_que_pide_asvs(self) -> None:
+        """Argon2id with two passes and one lane needs 19 MiB (ASVS 5.0, appendix C)."""
+        settings = Settings()
+        assert (settings.argon2_time_cost, settings.argon2_parallelism) == (2, 1)
+        assert settings.argon2_memory_kib >= 19_456
+
     def test_el_emisor_se_llama_auth_issuer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AUTH_ISSUER", "https://id.tienda.es")
         settings = load(Settings)
