@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import urlsafe_b64decode
 from typing import Any
 from uuid import uuid4
 
@@ -69,7 +70,9 @@ class TestCrearPreguntaAProductos:
         [request] = vecinos.sent
         assert (request.method, str(request.url)) == ("GET", f"http://productos/productos/{ID}")
         assert request.headers["X-Request-Id"] == "peticion-7"
-        assert request.headers["Authorization"].startswith("Bearer ")
+        scheme, _, token = request.headers["Authorization"].partition(" ")
+        header = urlsafe_b64decode(token.partition(".")[0] + "==")
+        assert (scheme, json.loads(header)["typ"]) == ("Bearer", "svc+jwt")  # the administrator's goes no further
 
     async def test_uno_inactivo_cuenta_como_existente(self, tienda: Any, vecinos: Any) -> None:
         assert json.loads(vecinos.answers["productos"].content) == {"activo": False}

@@ -89,7 +89,7 @@ class TestCrear:
         assert fields(await client.post("/productos", json={})) == {"sku", "nombre", "precio"}
 
     async def test_cualquier_alfabeto(self, client: httpx2.AsyncClient) -> None:
-        nombre = "Кофе ☕ 咖啡 👩‍🍳"
+        nombre = 'Кофе ☕ 咖啡 👩‍🍳 "}, {\\u0022 </script>'
         assert (await crear(client, nombre=nombre, descripcion="a\tb\nc"))["nombre"] == nombre
         for buscar in ("咖啡", "КОФЕ ☕"):
             assert len((await client.get("/productos", params={"buscar": buscar})).json()["elementos"]) == 1
