@@ -66,10 +66,10 @@ class TestPasoDe:
 
 
 class TestCodigos:
-    def test_diez_distintos_de_ochenta_bits(self) -> None:
+    def test_diez_distintos_de_128_bits(self) -> None:
         codes = nuevos_codigos()
         assert len(set(codes)) == 10
-        assert all(re.fullmatch(r"([a-z2-7]{4}-){3}[a-z2-7]{4}", code) for code in codes)
+        assert all(re.fullmatch(r"([a-z2-7]{4}-){6}[a-z2-7]{2}", code) for code in codes)
         assert set(codes).isdisjoint(nuevos_codigos())
 
     @pytest.mark.parametrize("typed", ["k3fq-zt7a-m2xw-5hdy", "K3FQ ZT7A M2XW 5HDY", " k3fqzt7am2xw5hdy "])

@@ -4,6 +4,7 @@ import base64
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from textwrap import wrap
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -22,8 +23,8 @@ TOLERANCIA = 1
 """Steps before and after the present one whose codes are still, or already, right (RFC 6238 §5.2)."""
 
 CODIGOS = 10
-CODIGO_BYTES = 10
-"""80 bits: nobody guesses one, so a wrong one need not make anybody wait."""
+CODIGO_BYTES = 16
+"""128 bits (ASVS 5.0, V11.5.1): nobody guesses one, so a wrong one need not make anybody wait."""
 
 FALLOS_LIBRES = 5
 """Wrong codes in a row that cost no wait."""
@@ -129,8 +130,8 @@ def paso_de(codigo: str, secreto: bytes, ahora: datetime, *, despues_de: int) ->
 
 
 def nuevos_codigos() -> list[str]:
-    """Recovery codes, such as `k3fq-zt7a-m2xw-5hdy`."""
-    return ["-".join(texto[n : n + 4] for n in range(0, 16, 4)) for texto in (_aleatorio() for _ in range(CODIGOS))]
+    """Recovery codes, such as `k3fq-zt7a-m2xw-5hdy-b6no-q4ws-7e`."""
+    return ["-".join(wrap(_aleatorio(), 4)) for _ in range(CODIGOS)]
 
 
 def normalizar_codigo(codigo: str) -> str:
@@ -160,4 +161,4 @@ def _totp(secreto: bytes) -> TOTP:
 
 
 def _aleatorio() -> str:
-    return base64.b32encode(secrets.token_bytes(CODIGO_BYTES)).decode().lower()
+    return base64.b32encode(secrets.token_bytes(CODIGO_BYTES)).decode().rstrip("=").lower()
