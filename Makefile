@@ -5,7 +5,7 @@
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml cli/pyproject.toml services/auth/pyproject.toml \
 	services/productos/pyproject.toml services/inventario/pyproject.toml services/pedidos/pyproject.toml
 SYNC = UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode
-PYTEST = .venv/bin/pytest -n 2 --dist loadfile
+PYTEST = .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'

@@ -19,8 +19,8 @@ from comanda.common.problems import ServicioSaturado
 
 Result = TypeVar("Result")
 
-NICENESS = 10
-"""By how much the threads stand back: where both want a core, other work gets nine tenths of it (sched(7))."""
+NICENESS = 5
+"""By how much the threads stand back: where both want a core, other work gets three quarters of it (sched(7))."""
 
 UNKNOWN_PATIENCE = 2
 """How many times as long as the known the unknown may wait."""
