@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import httpx2
 from auth_internals import EMAIL, PASSWORD
@@ -19,6 +20,7 @@ class Shop:
     async def register(self) -> dict[str, Any]:
         answer = await self.http.post("/auth/usuarios", json={"email": EMAIL, "password": PASSWORD})
         assert answer.status_code == 201, answer.text
+        self.registered = UUID(answer.json()["id"])
         return dict(answer.json())
 
     async def ask(self, source: str | list[str], password: str = PASSWORD, email: str = EMAIL) -> httpx2.Response:

@@ -163,3 +163,15 @@ class TestAltas:
                 for n in range(3)
             ]
         assert statuses == [201, 201, 429]
+
+
+async def test_quien_restablece_su_password_entra_desde_alli_pese_a_un_ataque(tienda: Shop) -> None:
+    recuperacion, cuentas = tienda.app.state.service.recuperacion, tienda.app.state.service.cuentas
+    await tienda.attack()
+    assert await tienda.status(ELSEWHERE) == 429
+    usuario = await cuentas.consultar(tienda.registered)
+    later = int(cuentas._clock.now().timestamp()) + 600
+    body = {"token": recuperacion._enlaces.escribir("restablecer", usuario, later), "nueva": "otra muy distinta"}
+    headers = {"X-Forwarded-For": ELSEWHERE}
+    assert (await tienda.http.post("/auth/password/restablecer", json=body, headers=headers)).status_code == 204
+    assert await tienda.status(ELSEWHERE, "otra muy distinta") == 200

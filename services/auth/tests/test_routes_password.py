@@ -161,7 +161,7 @@ class TestRestablecer:
         both_have_checked = asyncio.Barrier(2)
         hash_it = Passwords.hash
 
-        async def together(self: Passwords, password: str) -> str:
+        async def together(self: Passwords, password: str, **_: Any) -> str:
             await both_have_checked.wait()
             return await hash_it(self, password)
 
@@ -205,7 +205,7 @@ class TestRestablecer:
         token = await self.pedir(api, recibir)
         hash_it = Passwords.hash
 
-        async def hash_after_the_fall(self: Passwords, password: str) -> str:
+        async def hash_after_the_fall(self: Passwords, password: str, **_: Any) -> str:
             async with database(api).transaction() as connection:
                 await connection.execute(sa.update(usuarios).where(usuarios.c.email == EMAIL).values(activo=False))
             return await hash_it(self, password)

@@ -91,7 +91,9 @@ class HashThreads:
             REFUSED.labels("cola").inc()
             raise ServicioSaturado(retry_after_seconds)
         REFUSED.labels("origen").inc()
-        line.evict(greedy).future.set_exception(ServicioSaturado(retry_after_seconds))
+        evicted = line.evict(greedy).future
+        if not evicted.done():  # its caller may just have left
+            evicted.set_exception(ServicioSaturado(retry_after_seconds))
 
     def _start(self) -> None:
         """Gives free threads to those who are next."""

@@ -76,7 +76,7 @@ class Recuperacion:
             await self._buzon.echar_para_email(connection, email, "restablecer")
             await self._audit.tell(connection, "password_olvidada")
 
-    async def restablecer(self, token: str, nueva: str) -> None:
+    async def restablecer(self, token: str, nueva: str, *, origen: str) -> None:
         """Sets the password and ends every session. Who could read the link has the address, so that is verified too.
 
         Raises:
@@ -89,7 +89,7 @@ class Recuperacion:
         motivo = objecion(normalizar_password(nueva), usuario.email)
         if motivo:
             raise DatosInvalidos.of("nueva", motivo)
-        nuevo_hash = await self._passwords.hash(nueva)
+        nuevo_hash = await self._passwords.hash(nueva, source=lugar(origen), known=False)
         async with self._database.transaction() as connection:
             ahora = self._clock.now()
             usuario = await self._bloquear(connection, enlace, ahora)
@@ -97,6 +97,7 @@ class Recuperacion:
             await self._repository.actualizar_usuario(connection, replace(verificado, password_hash=nuevo_hash))
             await self._repository.terminar_familias_de(connection, usuario.id)
             await self._origenes.olvidar(connection, usuario.id)
+            await self._origenes.recordar(connection, usuario, origen)
             await self._buzon.echar(connection, usuario.id, "aviso-password")
             await self._audit.tell(connection, "password_restablecida", usuario.id)
         log.info("password_reset", usuario_id=str(usuario.id))

@@ -43,8 +43,8 @@ async def olvidada(datos: PasswordOlvidada, servicio: Servicio, origen: Origen) 
     responses=describe(EnlaceInvalido, DatosInvalidos),
     summary="Set a new password with the link of a mail; every session ends",
 )
-async def restablecer(datos: PasswordRestablecida, servicio: Servicio) -> None:
-    await servicio.restablecer(datos.token, datos.nueva)
+async def restablecer(datos: PasswordRestablecida, servicio: Servicio, origen: Origen) -> None:
+    await servicio.restablecer(datos.token, datos.nueva, origen=origen)
 
 
 @routes.post(

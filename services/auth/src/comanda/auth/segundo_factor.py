@@ -178,6 +178,7 @@ class SegundoFactor:
             usuario, password, email=usuario.email, origen=origen, conocido=True
         )
         if not verdict.right:
+            await self._audit.note("password_incorrecta", usuario_id)
             raise _password_incorrecto()
         return usuario
 
