@@ -22,7 +22,7 @@ from comanda.common.migrations import create_table
 from comanda.common.moments import UtcDateTime
 from comanda.common.pagination import Keyset, Page, PageQuery, PageRequest, Pagina, page_body
 from comanda.common.requests import Line, router
-from comanda.common.security import CALLER, allow
+from comanda.common.security import CALLER, allow, source
 from comanda.common.telemetry import current_request_id
 from comanda.common.tokens import Principal
 
@@ -109,14 +109,13 @@ class Audit:
         """
         scope = REQUEST.get()
         caller: Principal | None = scope.get(CALLER) if scope else None
-        client = scope.get("client") if scope else None
         return Entry(
             id=self._clock.new_id(),
             en=self._clock.now(),
             suceso=suceso,
             emisor=caller.issuer[:SUBJECT_MAX] if caller else "",
             autor=caller.subject[:SUBJECT_MAX] if caller else "",
-            origen=str(client[0])[:SOURCE_MAX] if client else "",
+            origen=source(scope)[:SOURCE_MAX] if scope else "",
             peticion=current_request_id() or "",
             objeto=str(objeto)[:TARGET_MAX],
             detalle=detalle,

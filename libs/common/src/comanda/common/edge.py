@@ -24,7 +24,7 @@ from comanda.common.problems import (
 )
 from comanda.common.protocol import WHOLE
 from comanda.common.response_headers import NO_STORE, complete, security_headers
-from comanda.common.security import CALLER
+from comanda.common.security import CALLER, source
 from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER, REQUESTS, request_id
 
 if TYPE_CHECKING:
@@ -183,8 +183,8 @@ async def _read(receive: Receive, limit: int) -> bytes:
 
 def _who(scope: Scope) -> dict[str, str]:
     """The caller by its token, empty if none was good, and the address that it came from."""
-    caller, client = scope.get(CALLER), scope.get("client")
-    return {"autor": caller.subject if caller else "", "origen": str(client[0]) if client else ""}
+    caller = scope.get(CALLER)
+    return {"autor": caller.subject if caller else "", "origen": source(scope)}
 
 
 def _path(scope: Scope) -> str:

@@ -6,6 +6,7 @@ from fastapi import Depends
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
+from starlette.types import Scope
 
 from comanda.common.headers import header
 from comanda.common.problems import NoAutenticado, NoAutorizado
@@ -13,6 +14,12 @@ from comanda.common.tokens import Principal
 
 CALLER = "comanda.caller"
 """Where the scope of a request keeps its caller, once identified."""
+
+
+def source(scope: Scope) -> str:
+    """The address that a request came from; behind a trusted proxy, the one that the proxy saw."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 class Allow(SecurityBase):

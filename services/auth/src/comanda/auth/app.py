@@ -101,7 +101,7 @@ def _auth(
     origenes: Origenes,
 ) -> Auth:
     throttling = Throttling(settings, clock)
-    credenciales = Credenciales(passwords, throttling)
+    credenciales = Credenciales(passwords, throttling, Audit(auditoria, database, clock))
     paso = SegundoPaso(database, clock, secret=secret, throttling=throttling)
     refresh_tokens = RefreshTokens(derive(secret, "refresh tokens"))
     enlaces = Enlaces(derive(secret, "mail links"))

@@ -6,14 +6,29 @@ from comanda.auth.domain import EMAIL_MAX, Usuario, clave_de_email
 from comanda.auth.origen import lugar
 from comanda.auth.passwords import Passwords, Verdict
 from comanda.auth.throttling import Throttling
+from comanda.common.audit import Audit
+from comanda.common.problems import DatosInvalidos, Problem
 
 log = structlog.get_logger()
 
 
 class Credenciales:
-    def __init__(self, passwords: Passwords, throttling: Throttling) -> None:
+    def __init__(self, passwords: Passwords, throttling: Throttling, audit: Audit) -> None:
         self._passwords = passwords
         self._throttling = throttling
+        self._audit = audit
+
+    async def exigir(self, usuario: Usuario, password: str, *, origen: str, incorrecta: Problem) -> None:
+        """Asks a person who is logged in for the password again.
+
+        Raises:
+            incorrecta: it is another one.
+            DemasiadosIntentos, ServicioSaturado.
+        """
+        verdict = await self.comprobar(usuario, password, email=usuario.email, origen=origen, conocido=True)
+        if not verdict.right:
+            await self._audit.note("password_incorrecta", usuario.id)
+            raise incorrecta
 
     async def comprobar(
         self, usuario: Usuario | None, password: str, *, email: str, origen: str, conocido: bool
@@ -37,3 +52,7 @@ class Credenciales:
         elif self._throttling.login_failed(cuenta, sitio, known=conocido):
             log.warning("account_attacked", usuario_id=usuario and str(usuario.id))
         return verdict
+
+
+def password_incorrecta() -> DatosInvalidos:
+    return DatosInvalidos.of("password", "No es la contraseña.")

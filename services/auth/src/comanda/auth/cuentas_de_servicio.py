@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.auth.access_tokens import access_claims
 from comanda.auth.domain import ClienteInvalido, limitar
 from comanda.auth.domain_clientes import (
     ALCANCES_DE_SERVICIO,
@@ -34,7 +35,6 @@ from comanda.common.conditional import Precondition
 from comanda.common.database import Database
 from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import NoAutenticado, NoAutorizado, NoEncontrado
-from comanda.common.trust import USERS_AUDIENCE
 
 PREFIJO = "cmd_"
 """How every secret begins, so that scanners for leaked secrets know one when they see it."""
@@ -220,17 +220,8 @@ class CuentasDeServicio:
         return secreto
 
     def _token(self, cuenta: CuentaDeServicio, alcance: str) -> TokenDeServicio:
-        emitido = int(self._clock.now().timestamp())
-        claims = {
-            "iss": self._settings.issuer,
-            "sub": str(cuenta.id),  # without a user the client is the subject (RFC 9068 §2.2)
-            "aud": USERS_AUDIENCE,
-            "exp": emitido + self._settings.access_token_seconds,
-            "iat": emitido,
-            "jti": str(self._clock.new_id()),
-            "client_id": str(cuenta.id),
-            "scope": alcance,
-        }
+        client_id = str(cuenta.id)  # without a user the client is the subject (RFC 9068 §2.2)
+        claims = access_claims(self._settings, self._clock, sub=client_id, client_id=client_id, scope=alcance)
         return TokenDeServicio(self._keys.sign(claims), self._settings.access_token_seconds, alcance)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from comanda.auth.buzon import Buzon
-from comanda.auth.credenciales import Credenciales
+from comanda.auth.credenciales import Credenciales, password_incorrecta
 from comanda.auth.domain import Familia, Usuario, activo, debe_quedar_admin
 from comanda.auth.origenes import Origenes
 from comanda.auth.repository import Repository
@@ -19,7 +19,6 @@ from comanda.common.audit import Audit, Entry
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.pagination import PageRequest
-from comanda.common.problems import DatosInvalidos
 
 MAX_ROWS = 1_000
 """Sessions, and lines of the audit log of each kind, that one answer holds: the latest."""
@@ -80,17 +79,12 @@ class Privacidad:
         """
         async with self._database.read() as connection:
             usuario = activo(await self._repository.leer_usuario(connection, usuario_id))
-        verdict = await self._credenciales.comprobar(
-            usuario, password, email=usuario.email, origen=origen, conocido=True
-        )
-        if not verdict.right:
-            await self._audit.note("password_incorrecta", usuario_id)
-            raise _password_incorrecto()
+        await self._credenciales.exigir(usuario, password, origen=origen, incorrecta=password_incorrecta())
         async with self._database.transaction() as connection:
             bloqueados = await self._repository.bloquear_con_admins(connection, usuario_id)
             ahora = activo(bloqueados.get(usuario_id))
             if ahora.password_hash != usuario.password_hash:
-                raise _password_incorrecto()  # somebody else changed it meanwhile
+                raise password_incorrecta()  # somebody else changed it meanwhile
             correcto = await self._paso.exigir(connection, ahora, codigo, origen=origen)
             if correcto:
                 nadie = _nadie(ahora, self._clock)
@@ -110,7 +104,3 @@ def _nadie(usuario: Usuario, clock: Clock) -> Usuario:
     """What is left of a user: an id. The domain `invalid` is nobody's (RFC 2606 §2)."""
     cambios = {"email": f"{usuario.id}@borrado.invalid", "nombre": "", "rol": "cliente", "activo": False}
     return replace(usuario.modificar(cambios | {"email_verificado_en": None}, clock.now()), password_hash=NO_HASH)
-
-
-def _password_incorrecto() -> DatosInvalidos:
-    return DatosInvalidos.of("password", "No es la contraseña.")

@@ -19,7 +19,7 @@ from comanda.common.conditional import IfMatch, etag, not_modified
 from comanda.common.pagination import PageQuery, Pagina, page_body
 from comanda.common.problems import NoAutorizado, NoEncontrado, VersionObsoleta, describe
 from comanda.common.requests import router
-from comanda.common.security import allow
+from comanda.common.security import allow, source
 from comanda.common.tokens import Principal
 
 routes = router(prefix="/auth", tags=["usuarios"])
@@ -32,7 +32,7 @@ async def _cuentas(request: Request) -> Cuentas:
 
 async def _origen(request: Request) -> str:
     """Where a request comes from, for the limits on attempts."""
-    return request.client.host if request.client else ""
+    return source(request.scope)
 
 
 async def _persona(principal: Annotated[Principal, allow()]) -> Principal:

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.auth.credenciales import Credenciales
+from comanda.auth.credenciales import Credenciales, password_incorrecta
 from comanda.auth.domain import Usuario, activo
 from comanda.auth.repository import Repository
 from comanda.auth.repository_totp import RepositoryTotp
@@ -26,7 +26,7 @@ from comanda.auth.totp import (
 from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.database import Database
-from comanda.common.problems import DatosInvalidos, NoAutorizado, NoEncontrado
+from comanda.common.problems import NoAutorizado, NoEncontrado
 
 log = structlog.get_logger()
 
@@ -174,12 +174,7 @@ class SegundoFactor:
     async def _comprobar_password(self, usuario_id: UUID, password: str, origen: str) -> Usuario:
         async with self._database.read() as connection:
             usuario = activo(await self._usuarios.leer_usuario(connection, usuario_id))
-        verdict = await self._credenciales.comprobar(
-            usuario, password, email=usuario.email, origen=origen, conocido=True
-        )
-        if not verdict.right:
-            await self._audit.note("password_incorrecta", usuario_id)
-            raise _password_incorrecto()
+        await self._credenciales.exigir(usuario, password, origen=origen, incorrecta=password_incorrecta())
         return usuario
 
     async def _bloquear(
@@ -188,7 +183,7 @@ class SegundoFactor:
         """The user, locked. A password that was right a moment ago must still be the one."""
         usuario = activo(await self._usuarios.leer_usuario(connection, usuario_id, bloquear=True))
         if comprobado and usuario.password_hash != comprobado.password_hash:
-            raise _password_incorrecto()
+            raise password_incorrecta()
         return usuario
 
     async def _con_factor(
@@ -202,7 +197,3 @@ class SegundoFactor:
     async def _guardar_codigos(self, connection: AsyncConnection, usuario_id: UUID, codigos: list[str]) -> None:
         hashes = [self._paso.hash_de(codigo) for codigo in codigos]
         await self._repository.reemplazar_codigos(connection, usuario_id, hashes)
-
-
-def _password_incorrecto() -> DatosInvalidos:
-    return DatosInvalidos.of("password", "No es la contraseña.")

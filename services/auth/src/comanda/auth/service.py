@@ -120,10 +120,7 @@ class Cuentas:
         motivo = objecion(normalizar_password(nueva), usuario.email)
         if motivo:
             raise DatosInvalidos.of("nueva", motivo)
-        verdict = await self._credenciales.comprobar(usuario, actual, email=usuario.email, origen=origen, conocido=True)
-        if not verdict.right:
-            await self._audit.note("password_incorrecta", usuario_id)
-            raise _password_incorrecto()
+        await self._credenciales.exigir(usuario, actual, origen=origen, incorrecta=_password_incorrecto())
         nuevo_hash = await self._passwords.hash(nueva, source=lugar(origen))
         async with self._database.transaction() as connection:
             ahora = activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))

@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.auth.access_tokens import access_claims
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.domain import ConcesionInvalida, Familia, Rol, Usuario, conceder, es_email, nombre_de_dispositivo
 from comanda.auth.keys import SigningKeys
@@ -23,7 +24,6 @@ from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import NoEncontrado
-from comanda.common.trust import USERS_AUDIENCE
 
 _REFRESCO = "El refresh_token no es, o ya no es, correcto."
 
@@ -243,19 +243,15 @@ class Sesiones:
         return leido
 
     def _tokens(self, usuario: Usuario, familia: Familia, alcance: str) -> Tokens:
-        emitido = int(self._clock.now().timestamp())
-        claims = {
-            "iss": self._settings.issuer,
-            "sub": str(usuario.id),
-            "aud": USERS_AUDIENCE,
-            "exp": emitido + self._settings.access_token_seconds,
-            "iat": emitido,
-            "jti": str(self._clock.new_id()),
-            "client_id": familia.client_id,
-            "scope": alcance,
-            "sid": str(familia.id),
-            "amr": (familia.amr or PWD).split(),
-        }
+        claims = access_claims(
+            self._settings,
+            self._clock,
+            sub=str(usuario.id),
+            client_id=familia.client_id,
+            scope=alcance,
+            sid=str(familia.id),
+            amr=(familia.amr or PWD).split(),
+        )
         return Tokens(
             access_token=self._keys.sign(claims),
             expires_in=self._settings.access_token_seconds,
