@@ -2,8 +2,9 @@
 .POSIX:
 .PHONY: help run demo test simulate bench lint audit format coverage migrate seed verify settings clean
 
-LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml cli/pyproject.toml services/auth/pyproject.toml \
-	services/productos/pyproject.toml services/inventario/pyproject.toml services/pedidos/pyproject.toml
+LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml libs/testing/pyproject.toml cli/pyproject.toml \
+	services/auth/pyproject.toml services/productos/pyproject.toml services/inventario/pyproject.toml \
+	services/pedidos/pyproject.toml
 SYNC = UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode
 PYTEST = .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from comanda.common.testing import Databases, FakeClock, Issuer, PostgresServer
-from comanda.common.testing_filling import filled
-from comanda.common.testing_plans import Scales, scales
-from comanda.common.testing_postgres import memory_folder
+from comanda.testing import Databases, FakeClock, Issuer, PostgresServer
+from comanda.testing.filling import filled
+from comanda.testing.plans import Scales, scales
+from comanda.testing.postgres import memory_folder
 
 POSTGRES_VARIABLE = "COMANDA_TEST_POSTGRES_URL"
 

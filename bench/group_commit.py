@@ -25,10 +25,10 @@ from comanda.common.clock import SystemClock
 from comanda.common.database import Database
 from comanda.common.idempotency import Keys
 from comanda.common.migrations import migrate
-from comanda.common.testing_postgres import PostgresServer
 from comanda.inventario.domain import Linea, Productos
 from comanda.inventario.service import Inventario
 from comanda.inventario.tables import existencias, idempotency_keys
+from comanda.testing.postgres import PostgresServer
 
 CLIENTS, ROUNDS, PRODUCTS, STOCK = 64, 5, 1000, 10**9
 RESERVATIONS = {200: 3000, 1: 300}

@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from comanda.common.testing_postgres import PostgresServer
+from comanda.testing.postgres import PostgresServer
 from measuring import machine
 from measuring.memory import measure_memory
 from measuring.orders import measure_clients, measure_ends, measure_loads, measure_orders

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from comanda.cli.environment import SERVICES
-from comanda.common.testing_postgres import PostgresServer
+from comanda.testing.postgres import PostgresServer
 
 SECRET = ("KEY", "PASSWORD", "URL")
 """Words in the names of settings that are nobody else's business."""

@@ -15,7 +15,7 @@ from random import randrange
 from uuid import uuid4
 
 from comanda.cli.postgres import create_databases
-from comanda.common.testing_postgres import PostgresServer
+from comanda.testing.postgres import PostgresServer
 
 CLIENTS = 16
 PRODUCTS = 1000

@@ -20,8 +20,8 @@ from comanda.cli.postgres import create_databases
 from comanda.cli.up import SIGNERS
 from comanda.common.ports import free_ports
 from comanda.common.server import SUPERVISOR_VARIABLE
-from comanda.common.testing_postgres import PostgresServer
 from comanda.common.tokens import SigningKey
+from comanda.testing.postgres import PostgresServer
 from measuring.driver import Load, Outcome
 from measuring.machine import mount
 

@@ -4,7 +4,7 @@ import pytest
 import pytest_asyncio
 from attack.target import Target, attacked
 
-from comanda.common.testing import Databases
+from comanda.testing import Databases
 
 ENGINES = ("sqlite", "postgresql")
 

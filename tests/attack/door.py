@@ -12,7 +12,7 @@ from pathlib import Path
 from attack.target import ADMIN_EMAIL, ADMIN_PASSWORD
 from chaos.processes import Handle, launch
 
-from comanda.common.testing import free_port
+from comanda.testing import free_port
 
 READY_SECONDS = 40
 ANSWER_SECONDS = 20

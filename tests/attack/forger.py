@@ -7,8 +7,8 @@ from attack.target import Target
 from contract.system import CLIENTE
 from token_forging import es256, segment
 
-from comanda.common.testing import AUDIENCE, ISSUER
 from comanda.common.tokens import SigningKey
+from comanda.testing import AUDIENCE, ISSUER
 
 
 class Forger:

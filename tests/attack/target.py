@@ -16,8 +16,8 @@ import comanda.auth.app
 from comanda.auth.claves import activa
 from comanda.auth.domain_clientes import ALCANCES_DE_SERVICIO
 from comanda.auth.settings import Settings
-from comanda.common.testing import Databases, Issuer, problem, running
 from comanda.common.tokens import ServiceSigner, SigningKey
+from comanda.testing import Databases, Issuer, problem, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 PASSWORD = "caballo correcto"

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from attack.target import ADMIN_EMAIL, PASSWORD, Target, attacked, some_email
 
-from comanda.common.testing import Databases
+from comanda.testing import Databases
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,7 +9,7 @@ from attack.forger import Forger
 from attack.target import ADMIN_EMAIL, LECTURAS, SERVICES, Target, bearer, refused
 from token_forging import OTHER_KEY
 
-from comanda.common.testing import ISSUER, problem
+from comanda.testing import ISSUER, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,7 +7,7 @@ import pytest
 from attack.bodies import SAMPLES, Place, Sample, changed, known_fields, leaves, raw, routes_with_json, send
 from attack.target import PASSWORD, Target
 
-from comanda.common.testing import fields, problem
+from comanda.testing import fields, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

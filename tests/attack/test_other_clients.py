@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from attack.target import Target
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

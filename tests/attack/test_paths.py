@@ -9,7 +9,7 @@ import pytest
 from attack.door import Door, auth_process, status
 from attack.target import SERVICES, Target
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 ENGINES = ("sqlite",)
 

@@ -7,7 +7,7 @@ import pytest_asyncio
 from attack.target import ADMIN_EMAIL, PASSWORD, Target, bearer, some_email
 from contract.system import ADMIN, CLIENTE
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from attack.target import CALLERS, SERVICES, Target
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,8 +22,8 @@ from comanda.cli.api import Api
 from comanda.common.clock import SystemClock
 from comanda.common.ports import free_ports
 from comanda.common.server import SUPERVISOR_VARIABLE
-from comanda.common.testing import Issuer
 from comanda.common.tokens import ServiceSigner, SigningKey
+from comanda.testing import Issuer
 
 CLIENTE = ("productos:leer", "inventario:leer", "pedidos:crear", "pedidos:propios")
 ADMIN = (*CLIENTE, "productos:escribir", "inventario:escribir", "reservas:leer", "pedidos:leer", "pedidos:gestionar")

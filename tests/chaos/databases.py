@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 from chaos.cluster import SERVICES
 
-from comanda.common.testing import PostgresServer
+from comanda.testing import PostgresServer
 
 
 def sqlite(folder: Path) -> dict[str, str]:

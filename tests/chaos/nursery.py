@@ -12,14 +12,14 @@ answer in its hands and nothing between it and the next step has to stop itself.
 import importlib
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from comanda.common import crashpoints, http, server
+from comanda.common import crashpoints, server
+from comanda.testing import crash
 
 STOP_VARIABLE = "CHAOS_STOP_AFTER_CALL"
 """Names a file. When it is there, the next answer of a neighbour stops the process, before anything is made of it."""
@@ -89,23 +89,22 @@ def _become(service: str, environment: Mapping[str, str], log: str) -> None:
     null, output = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for target, source in ((0, null), (1, output), (2, output)):
         os.dup2(source, target)
-    importlib.reload(crashpoints)  # it reads the environment when it is imported
-    if STOP_VARIABLE in os.environ:
-        _stop_after_call(Path(os.environ[STOP_VARIABLE]))
-    sys.argv = [f"comanda.{service}"]
-    runpy.run_module(f"comanda.{service}", run_name="__main__", alter_sys=True)
+    crash.arm(environment.get(crash.VARIABLE, ""))
+    if STOP_VARIABLE in environment:
+        _stop_after_call(Path(environment[STOP_VARIABLE]))
+    crash.become(service)
     os._exit(0)
 
 
 def _stop_after_call(wanted: Path) -> None:
-    """Makes that file stop this process, once, at the point at which `crashpoints` would kill it."""
+    """Makes that file stop this process, once, at the point at which `comanda.testing.crash` would kill it."""
 
-    def stop_point(point: crashpoints.Point) -> None:
+    def stop(point: crashpoints.Point) -> None:
         if point == "after-call" and wanted.exists():
             wanted.unlink()
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    vars(http)["crash_point"] = stop_point
+    crashpoints.hook = stop
 
 
 if __name__ == "__main__":

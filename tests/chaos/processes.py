@@ -12,7 +12,7 @@ from typing import Protocol
 
 import httpx2
 
-from comanda.common.crashpoints import VARIABLE
+from comanda.testing.crash import VARIABLE
 
 READY_SECONDS = 40
 LOOK_SECONDS = 0.05
@@ -30,10 +30,14 @@ Launcher = Callable[[str, Mapping[str, str], Path], Handle]
 
 
 def launch(service: str, environment: Mapping[str, str], log: Path) -> Handle:
-    """`python -m comanda.<service>`, in that environment and no other; its output goes into that file."""
+    """`python -m comanda.<service>`, in that environment and no other; its output goes into that file.
+
+    With a crash point in the environment, `python -m comanda.testing.crash <service>`.
+    """
+    program = ["comanda.testing.crash", service] if VARIABLE in environment else [f"comanda.{service}"]
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", f"comanda.{service}"],
+            [sys.executable, "-m", *program],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -76,7 +80,8 @@ class Service:
 
     def start(self, crash_at: str = "") -> None:
         """Starts it; `crash_at` is a crash point and passage at which it will die."""
-        self._handle = self._launcher(self.service, {**self._environment, VARIABLE: crash_at}, self.log)
+        armed = {VARIABLE: crash_at} if crash_at else {}
+        self._handle = self._launcher(self.service, {**self._environment, **armed}, self.log)
 
     def signal(self, number: int) -> None:
         if self.alive:

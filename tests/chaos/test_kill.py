@@ -26,7 +26,7 @@ from chaos.nursery import Nursery
 from chaos.processor import Processor
 
 from comanda.common.ports import free_ports
-from comanda.common.testing import PostgresServer
+from comanda.testing import PostgresServer
 
 ROUNDS = int(os.environ.get("COMANDA_CHAOS_ROUNDS", "0"))
 SECONDS = 20 if ROUNDS else 12

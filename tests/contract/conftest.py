@@ -9,7 +9,7 @@ import pytest
 from contract.invariants import assert_invariants
 from contract.system import StillClock, System, start
 
-from comanda.common.testing import Databases, FakeClock, Issuer
+from comanda.testing import Databases, FakeClock, Issuer
 
 Arrancar = Callable[..., Awaitable[System]]
 

@@ -5,7 +5,7 @@ import asyncio
 import httpx2
 from fastapi import FastAPI
 
-from comanda.common.testing import Network
+from comanda.testing import Network
 
 
 class Pausa:

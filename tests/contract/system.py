@@ -16,12 +16,12 @@ from fastapi import FastAPI
 import comanda.inventario.app
 import comanda.pedidos.app
 import comanda.productos.app
-from comanda.common.testing import Databases, FakeClock, Issuer, running
 from comanda.common.tokens import SigningKey
 from comanda.inventario.settings import Settings as InventarioSettings
 from comanda.pedidos.recovery import Recovery
 from comanda.pedidos.settings import Settings as PedidosSettings
 from comanda.productos.settings import Settings as ProductosSettings
+from comanda.testing import Databases, FakeClock, Issuer, running
 
 CLIENTE = ("productos:leer", "inventario:leer", "pedidos:crear", "pedidos:propios")
 ADMIN = (

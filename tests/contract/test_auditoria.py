@@ -8,7 +8,7 @@ from contract.conftest import Arrancar
 from contract.system import System
 
 from comanda.common.audit import Audit
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 
 async def apuntes(system: System, service: str, **params: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from contract.invariants import assert_invariants
 from contract.system import StillClock, System, start
 
-from comanda.common.testing import Databases, Issuer, fields, problem
+from comanda.testing import Databases, Issuer, fields, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,7 +13,7 @@ from contract.system import StillClock, System, start
 
 import comanda.auth.app
 from comanda.auth.settings import Settings as AuthSettings
-from comanda.common.testing import Databases, FakeClock, Issuer, problem, running
+from comanda.testing import Databases, FakeClock, Issuer, problem, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 

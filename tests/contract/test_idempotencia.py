@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from contract.system import LEASE_SECONDS, System
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 DAY = 24 * 3600
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from contract.system import System
 
-from comanda.common.testing import FakeClock, problem
+from comanda.testing import FakeClock, problem
 
 
 class TestCrear:

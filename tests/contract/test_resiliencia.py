@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from contract.system import System
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 
 def no_disponible(response: httpx2.Response, servicio: str) -> int:

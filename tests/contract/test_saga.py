@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from contract.system import System
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 ENDS = [
     ["SOLICITADO", "RESERVADO", "COMPLETANDO", "COMPLETADO"],

@@ -8,7 +8,7 @@ from e2e.leaks import leaks
 
 from comanda.cli.api import Api
 from comanda.cli.installation import Installation
-from comanda.common.testing import PostgresServer
+from comanda.testing import PostgresServer
 
 
 @pytest.fixture(scope="session")

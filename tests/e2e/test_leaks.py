@@ -9,7 +9,7 @@ from e2e.leaks import leaks
 
 from comanda.cli.installation import Installation
 from comanda.common.clock import SystemClock
-from comanda.common.testing import Issuer
+from comanda.testing import Issuer
 
 REFRESH = "AZ" * 35
 REQUEST = '{"servicio": "auth", "event": "request", "method": "POST", "path": "/auth/token", "status": 200}'

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
-from comanda.common.testing import START
+from comanda.testing import START
 from simulation.process import here
 
 

@@ -9,7 +9,7 @@ from json import dumps
 from random import Random
 from uuid import UUID
 
-from comanda.common.testing import START
+from comanda.testing import START
 from simulation.network import Message
 from simulation.snapshot import Snapshot
 

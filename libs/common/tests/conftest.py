@@ -23,8 +23,8 @@ from comanda.common.http import Neighbour
 from comanda.common.requests import router
 from comanda.common.resilience import Circuit
 from comanda.common.settings import ServiceSettings
-from comanda.common.testing import Databases, FakeClock, Issuer
 from comanda.common.tokens import StaticKeys, Verifier, service_issuer, user_issuer
+from comanda.testing import Databases, FakeClock, Issuer
 
 FILES = {
     "__init__.py": "",

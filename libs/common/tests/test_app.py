@@ -15,7 +15,7 @@ from comanda.common.app import Wiring, create_app
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.migrations import migrate
-from comanda.common.testing import Databases, FakeClock, Issuer, PostgresServer, problem
+from comanda.testing import Databases, FakeClock, Issuer, PostgresServer, problem
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 Wire = Callable[..., Awaitable[Wiring]]

@@ -15,7 +15,7 @@ from comanda.common.bulk import BulkInsert, BulkRead, BulkTogether, BulkUpdate
 from comanda.common.database import Database
 from comanda.common.moments import UtcDateTime
 from comanda.common.statements import Statement
-from comanda.common.testing import START, Databases, FakeClock
+from comanda.testing import START, Databases, FakeClock
 
 metadata = sa.MetaData()
 things = sa.Table(

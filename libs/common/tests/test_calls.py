@@ -11,7 +11,7 @@ from comanda.common.calls import OVERLAP_SECONDS, SharedCalls
 from comanda.common.problems import NoEncontrado, RespuestaInvalida, ServicioNoDisponible
 from comanda.common.resilience import Circuit, CircuitOpen
 from comanda.common.telemetry import current_request_id
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 
 class Neighbour:

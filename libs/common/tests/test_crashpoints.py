@@ -1,29 +1,29 @@
 import os
-import signal
 import subprocess
 import sys
 
-PROGRAM = """
-from comanda.common.crashpoints import crash_point
-for passage in range(1, 4):
-    crash_point("before-commit")
-    crash_point("after-commit")
-    print(passage, flush=True)
-"""
+import pytest
 
-
-def run(crash_at: str) -> tuple[int, str]:
-    environment = os.environ | {"COMANDA_CRASH_AT": crash_at}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=30)
-    return done.returncode, done.stdout
+from comanda.common import crashpoints
+from comanda.common.clock import SystemClock
+from comanda.common.database import Database
+from comanda.testing import Databases
 
 
 class TestCrashPoint:
-    def test_kills_at_that_passage(self) -> None:
-        assert run("after-commit:2") == (-signal.SIGKILL, "1\n")
+    async def test_the_hook_hears_of_each_passage(self, databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+        heard: list[crashpoints.Point] = []
+        monkeypatch.setattr(crashpoints, "hook", heard.append)
+        database = Database(await databases.new(), clock=SystemClock())
+        async with database.transaction():
+            assert heard == []
+        assert heard == ["before-commit", "after-commit"]
+        await database.aclose()
 
-    def test_kills_at_the_first_when_no_number_is_given(self) -> None:
-        assert run("before-commit") == (-signal.SIGKILL, "")
-
-    def test_nothing_without_the_variable(self) -> None:
-        assert run("") == (0, "1\n2\n3\n")
+    def test_the_environment_sets_none(self) -> None:
+        program = "from comanda.common.crashpoints import crash_point as p, hook; p('before-commit'); print(hook)"
+        environment = os.environ | {"COMANDA_CRASH_AT": "before-commit:1"}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30
+        )
+        assert (done.returncode, done.stdout) == (0, "None\n")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from parents_and_children import NOON, add, children, count, made, parents
 
 from comanda.common.database import Database, DatabaseUnavailable
-from comanda.common.testing import Databases
+from comanda.testing import Databases
 
 
 @pytest.fixture

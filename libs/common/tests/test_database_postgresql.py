@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database, DatabaseUnavailable, RolledBack, driver_of
 from comanda.common.statements import Statement
-from comanda.common.testing import Databases, PostgresServer
+from comanda.testing import Databases, PostgresServer
 
 
 @pytest.fixture

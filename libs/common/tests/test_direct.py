@@ -14,8 +14,8 @@ from comanda.common.direct import DirectRoutes, direct
 from comanda.common.problems import NoEncontrado
 from comanda.common.requests import Body, Integer, document, router
 from comanda.common.security import allow
-from comanda.common.testing import Issuer, fields, problem
 from comanda.common.tokens import Principal
+from comanda.testing import Issuer, fields, problem
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 CAFE = "/cosas/00000000-0000-7000-8000-00000000cafe"

@@ -12,8 +12,8 @@ from uuid_utils import UUID
 
 from comanda.common.app import Wiring, create_app
 from comanda.common.security import allow
-from comanda.common.testing import Issuer, fields, problem
 from comanda.common.tokens import Principal
+from comanda.testing import Issuer, fields, problem
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 Wire = Callable[..., Awaitable[Wiring]]

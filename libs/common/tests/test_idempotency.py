@@ -15,8 +15,8 @@ from comanda.common.idempotency import KEPT, SWEEP_ROWS, Answer, Key, Keys, keys
 from comanda.common.idempotency_header import key_of
 from comanda.common.problems import ClaveReutilizada, DatosInvalidos, PeticionEnCurso, Problem
 from comanda.common.requests import StrictRequest
-from comanda.common.testing import START, Databases, FakeClock
 from comanda.common.tokens import Principal
+from comanda.testing import START, Databases, FakeClock
 
 metadata = sa.MetaData()
 table = keys_table(metadata)

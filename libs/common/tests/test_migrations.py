@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database
 from comanda.common.migrations import is_migrated, migrate
-from comanda.common.testing import Databases
-from comanda.common.testing_schema import schema_differences
+from comanda.testing import Databases
+from comanda.testing.schema import schema_differences
 
 PROGRAM = """
 import asyncio, sys

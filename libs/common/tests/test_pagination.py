@@ -15,7 +15,7 @@ from comanda.common.database import Database
 from comanda.common.moments import UtcDateTime
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.common.problems import DatosInvalidos
-from comanda.common.testing import Databases
+from comanda.testing import Databases
 
 metadata = sa.MetaData()
 text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from comanda.common.problems import JsonInvalido
 from comanda.common.requests import Body, Boolean, Integer, Line, Text, parse_json
-from comanda.common.testing import fields, problem
+from comanda.testing import fields, problem
 
 
 class TestParseJson:

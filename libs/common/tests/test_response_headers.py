@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from comanda.common.database import DatabaseUnavailable
-from comanda.common.testing import Issuer, problem
+from comanda.testing import Issuer, problem
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 SHOP = "https://tienda.es"

@@ -16,8 +16,8 @@ from comanda.common.problems import (
 from comanda.common.requests import Body
 from comanda.common.security import allow
 from comanda.common.settings import ServiceSettings
-from comanda.common.testing import FakeClock, Issuer, problem
 from comanda.common.tokens import Principal, ServiceSigner, SigningKey
+from comanda.testing import FakeClock, Issuer, problem
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 

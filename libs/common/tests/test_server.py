@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from comanda.common.testing import Databases, free_port
+from comanda.testing import Databases, free_port
 
 pytestmark = pytest.mark.proc
 

@@ -13,7 +13,7 @@ from parents_and_children import add, count, made, parents
 from comanda.common import database as module
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database, DatabaseUnavailable
-from comanda.common.testing import Databases
+from comanda.testing import Databases
 
 
 @pytest.fixture

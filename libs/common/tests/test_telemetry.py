@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from comanda.common.telemetry import request_id
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 PROGRAM = """
 import logging, structlog

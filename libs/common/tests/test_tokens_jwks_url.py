@@ -9,7 +9,7 @@ import pytest
 from token_fetching import URL, FakeFetch, settle
 from token_forging import AUDIENCE, AUTH, OTHER_KEY, USER_KEY, FakeClock, jwks, mode, user_claims
 
-from comanda.common import testing
+from comanda import testing
 from comanda.common.jwks import KeysUnavailable
 from comanda.common.problems import ServicioNoDisponible
 from comanda.common.tokens import UrlKeys, Verifier, user_issuer

@@ -10,7 +10,7 @@ from auth_internals import EMAIL, PASSWORD
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from comanda.auth.app import create_app
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 
 class Shop:

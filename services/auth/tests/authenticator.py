@@ -7,7 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 OTP = "urn:comanda:params:oauth:grant-type:mfa-otp"
 RECOVERY_CODE = "urn:comanda:params:oauth:grant-type:mfa-recovery-code"

@@ -16,7 +16,7 @@ from comanda.auth.app import create_app
 from comanda.auth.buzon import Buzon
 from comanda.auth.settings import Settings
 from comanda.auth.tables import correos
-from comanda.common.testing import Databases, FakeClock, running
+from comanda.testing import Databases, FakeClock, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 PASSWORD = "caballo correcto"

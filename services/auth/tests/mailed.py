@@ -8,7 +8,7 @@ from email.policy import SMTPUTF8
 from pathlib import Path
 from typing import Any
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 EMAIL, PASSWORD, NUEVA = "ana@ejemplo.es", "caballo correcto", "otra muy distinta"
 RESTABLECER, VERIFICAR, AVISO = (

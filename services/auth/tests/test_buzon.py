@@ -22,7 +22,7 @@ from comanda.auth.repository_correo import Motivo, RepositoryCorreo
 from comanda.auth.settings import Settings
 from comanda.auth.tables import correos
 from comanda.common.database import Database, DatabaseUnavailable
-from comanda.common.testing import Databases, FakeClock, free_port
+from comanda.testing import Databases, FakeClock, free_port
 
 
 class Puesto:

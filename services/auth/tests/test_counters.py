@@ -2,7 +2,7 @@ import pytest
 
 from comanda.auth import counters
 from comanda.auth.counters import Counters
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 
 class TestCount:

@@ -8,7 +8,7 @@ from mail_server import certificate, estafeta
 
 from comanda.auth import envio
 from comanda.auth.envio import Carpeta, DireccionRechazada, NoEntregado, ServidorSmtp, Smtp
-from comanda.common.testing import free_port
+from comanda.testing import free_port
 
 
 def mensaje(to: str = "ana@ejemplo.es", name: str = "uno") -> EmailMessage:

@@ -13,7 +13,7 @@ from auth_internals import EMAIL, until
 from auth_shop import Shop, shop
 from prometheus_client import REGISTRY
 
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 QUEUE, STRANGERS = 8, 150
 HOME = "198.51.100.1"

@@ -9,7 +9,7 @@ import pytest
 
 from comanda.auth.hashing import NICENESS, HashThreads
 from comanda.common.problems import ServicioSaturado
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 
 class Bench:

@@ -23,8 +23,8 @@ from comanda.auth.tables import claves
 from comanda.common import migrations
 from comanda.common.app import NotReady
 from comanda.common.database import Database
-from comanda.common.testing import Databases, FakeClock, running
 from comanda.common.tokens import SigningKey, UrlKeys, Verifier, user_issuer
+from comanda.testing import Databases, FakeClock, running
 
 MASTER = b"una-clave-maestra-de-mas-de-32-letras"
 ANNOUNCE, RETENTION = 600, 900 + 600

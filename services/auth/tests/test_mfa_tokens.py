@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from comanda.auth.mfa_tokens import LoginPendiente, MfaTokens
-from comanda.common.testing import START
+from comanda.testing import START
 
 LOGIN = LoginPendiente(UUID("01948a3e-0000-7000-8000-000000000001"), "comanda-web", "pedidos:crear", "huella")
 tokens = MfaTokens(b"s" * 32)

@@ -10,7 +10,7 @@ from auth_shop import Shop, shop
 
 from comanda.auth.origenes import MAX_PER_ACCOUNT
 from comanda.auth.tables import origenes
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 HOME, ELSEWHERE = "198.51.100.1", "198.51.100.2"
 DAY = 86_400

@@ -11,7 +11,7 @@ from comanda.auth.domain import EmailEnUso, Familia, Usuario
 from comanda.auth.repository import Repository
 from comanda.common.database import Database
 from comanda.common.pagination import PageRequest
-from comanda.common.testing import Databases, FakeClock
+from comanda.testing import Databases, FakeClock
 
 
 @pytest.fixture

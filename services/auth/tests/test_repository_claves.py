@@ -4,8 +4,8 @@ from comanda.auth.claves import Clave
 from comanda.auth.repository_claves import RepositoryClaves
 from comanda.auth.tables import metadata
 from comanda.common.database import Database
-from comanda.common.testing import Databases, FakeClock
-from comanda.common.testing_schema import schema_differences
+from comanda.testing import Databases, FakeClock
+from comanda.testing.schema import schema_differences
 
 
 class TestEsquema:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from comanda.common.testing import FakeClock, problem
+from comanda.testing import FakeClock, problem
 
 AUDITORIA = "/auth/auditoria"
 PASSWORD = "caballo correcto"

@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet
 
 from comanda.auth.domain import ALCANCES
 from comanda.auth.domain_clientes import ALCANCES_DE_SERVICIO
-from comanda.common.testing import FakeClock, fields, problem
+from comanda.testing import FakeClock, fields, problem
 
 PATH = "/auth/clientes"
 ERP = {"nombre": "ERP", "alcances": ["inventario:leer", "inventario:escribir"]}

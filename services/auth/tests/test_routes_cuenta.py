@@ -3,8 +3,8 @@
 from typing import Any
 
 from comanda.auth.app import create_app
-from comanda.common.testing import FakeClock, fields, problem, running
 from comanda.common.tokens import ServiceSigner, SigningKey
+from comanda.testing import FakeClock, fields, problem, running
 
 PASSWORD = "caballo correcto"
 

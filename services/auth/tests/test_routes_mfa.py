@@ -11,7 +11,7 @@ from authenticator import OTP, RECOVERY_CODE, Ana, bearer, claims, completar, pe
 
 from comanda.auth.app import create_app
 from comanda.auth.tables import familias, usuarios
-from comanda.common.testing import FakeClock, problem, running
+from comanda.testing import FakeClock, problem, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 PASSWORD = "caballo correcto"

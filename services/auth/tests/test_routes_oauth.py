@@ -5,7 +5,7 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 
 from comanda.auth.app import create_app
-from comanda.common.testing import FakeClock, problem, running
+from comanda.testing import FakeClock, problem, running
 
 PASSWORD = "caballo correcto"
 CLIENTE = "productos:leer inventario:leer pedidos:crear pedidos:propios"

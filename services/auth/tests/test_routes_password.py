@@ -29,7 +29,7 @@ from comanda.auth.app import create_app
 from comanda.auth.passwords import Passwords
 from comanda.auth.settings import Settings
 from comanda.auth.tables import correos, usuarios
-from comanda.common.testing import FakeClock, fields, problem, running
+from comanda.testing import FakeClock, fields, problem, running
 
 pytestmark = pytest.mark.usefixtures("sin_bucle")
 

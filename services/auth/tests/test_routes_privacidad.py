@@ -10,7 +10,7 @@ from authenticator import Ana
 
 from comanda.auth.app import create_app
 from comanda.auth.tables import codigos_recuperacion, correos, familias, origenes, totp, usuarios
-from comanda.common.testing import FakeClock, fields, problem, running
+from comanda.testing import FakeClock, fields, problem, running
 
 DATOS, BORRAR = "/auth/yo/datos", "/auth/yo/borrar"
 

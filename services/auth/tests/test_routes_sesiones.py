@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from comanda.auth.domain import DISPOSITIVO_MAX, nombre_de_dispositivo
-from comanda.common.testing import FakeClock, problem
+from comanda.testing import FakeClock, problem
 
 SESIONES = "/auth/yo/sesiones"
 

@@ -8,7 +8,7 @@ from auth_internals import database
 from authenticator import Ana, bearer, claims, completar, pedir_mfa_token, recuperar
 
 from comanda.auth.tables import codigos_recuperacion, totp
-from comanda.common.testing import FakeClock, fields, problem
+from comanda.testing import FakeClock, fields, problem
 
 PASSWORD = "caballo correcto"
 NUEVA = "otra muy distinta"

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from comanda.common.testing import FakeClock, fields, problem
+from comanda.testing import FakeClock, fields, problem
 
 ADMIN_EMAIL = "jefa@comanda.test"
 

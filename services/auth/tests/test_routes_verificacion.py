@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from mailed import AVISO, EMAIL, NUEVA, PASSWORD, RESTABLECER, VERIFICAR, Recibir, enlace, invalido, olvidada, verificar
 
-from comanda.common.testing import FakeClock, problem
+from comanda.testing import FakeClock, problem
 
 pytestmark = pytest.mark.usefixtures("sin_bucle")
 

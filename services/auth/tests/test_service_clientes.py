@@ -18,8 +18,8 @@ from comanda.auth.domain import ClienteInvalido, DemasiadosIntentos
 from comanda.auth.repository_clientes import RepositoryClientes
 from comanda.auth.settings import Settings
 from comanda.auth.tables import cuentas_de_servicio, metadata, secretos_de_servicio
-from comanda.common.testing import FakeClock, running
-from comanda.common.testing_schema import schema_differences
+from comanda.testing import FakeClock, running
+from comanda.testing.schema import schema_differences
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 PATH = "/auth/clientes"

@@ -14,7 +14,7 @@ from comanda.auth.app import create_app
 from comanda.auth.repository import Repository
 from comanda.auth.settings import Settings
 from comanda.auth.tables import codigos_recuperacion, familias
-from comanda.common.testing import FakeClock, running
+from comanda.testing import FakeClock, running
 
 PASSWORD = "caballo correcto"
 

@@ -11,7 +11,7 @@ from auth_internals import EMAIL, PASSWORD, entrar
 
 from comanda.auth.app import create_app
 from comanda.auth.settings import Settings
-from comanda.common.testing import FakeClock, running
+from comanda.testing import FakeClock, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 

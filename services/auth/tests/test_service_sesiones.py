@@ -14,7 +14,7 @@ from comanda.auth.domain import ConcesionInvalida, DemasiadosIntentos
 from comanda.auth.passwords import Passwords, Verdict
 from comanda.auth.tables import familias, usuarios
 from comanda.common.problems import DatosInvalidos
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 
 class TestIniciar:

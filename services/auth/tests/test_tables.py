@@ -1,6 +1,6 @@
 from comanda.auth.tables import metadata
-from comanda.common.testing import Databases
-from comanda.common.testing_schema import schema_differences
+from comanda.testing import Databases
+from comanda.testing.schema import schema_differences
 
 
 async def test_las_migraciones_dan_las_tablas(databases: Databases) -> None:

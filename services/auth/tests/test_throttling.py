@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY
 from comanda.auth.domain import DemasiadosIntentos
 from comanda.auth.settings import Settings
 from comanda.auth.throttling import LONGEST_WAIT_SECONDS, Throttling
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 HERE, THERE = "10.0.0.1", "10.0.0.2"
 

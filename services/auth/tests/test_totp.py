@@ -20,7 +20,7 @@ from comanda.auth.totp import (
     rol_con,
     uri,
 )
-from comanda.common.testing import START, FakeClock
+from comanda.testing import START, FakeClock
 
 # Of the SHA-1 test vectors in RFC 6238 appendix B, the last six digits.
 RFC_6238 = {59: "287082", 1111111109: "081804", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"}

@@ -12,11 +12,11 @@ import pytest
 from fastapi import FastAPI
 
 from comanda.common.database import Database
-from comanda.common.testing import Databases, FakeClock, Issuer, Network, running
 from comanda.common.tokens import ServiceSigner, SigningKey
 from comanda.inventario.app import create_app
 from comanda.inventario.service import Inventario
 from comanda.inventario.settings import Settings
+from comanda.testing import Databases, FakeClock, Issuer, Network, running
 
 ADMIN = (
     "productos:leer",

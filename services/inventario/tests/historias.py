@@ -11,8 +11,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from comanda.common.clock import uuid7_time
 from comanda.common.problems import Problem
-from comanda.common.testing import START, FakeClock
 from comanda.inventario.domain import EstadoReserva, Existencias, Linea, Reserva, TipoMovimiento
+from comanda.testing import START, FakeClock
 
 TTL = timedelta(minutes=15)
 

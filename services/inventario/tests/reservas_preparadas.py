@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 TTL_SECONDS = 900
 

@@ -21,11 +21,11 @@ from comanda.common.database import Database
 from comanda.common.idempotency import Answer, Keys
 from comanda.common.pagination import PageRequest
 from comanda.common.problems import Problem
-from comanda.common.testing import START, Databases, FakeClock
 from comanda.inventario.almacen import Almacen
 from comanda.inventario.domain import EstadoReserva, Existencias, Linea, Reserva, TipoMovimiento, movimiento_con_signo
 from comanda.inventario.service import Inventario
 from comanda.inventario.tables import idempotency_keys
+from comanda.testing import START, Databases, FakeClock
 
 
 class NoEncontrado(Problem):

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from comanda.common.testing import FakeClock, problem
 from comanda.inventario.almacen import Descuadre
 from comanda.inventario.domain import Linea
 from comanda.inventario.tables import existencias
+from comanda.testing import FakeClock, problem
 
 TTL_SECONDS = 900
 

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.common.database import Database
-from comanda.common.testing import START, Databases, FakeClock
-from comanda.common.testing_schema import schema_differences
 from comanda.inventario.almacen import CLOSED_KEPT
 from comanda.inventario.domain import EstadoReserva, Existencias, Falta, Linea, Reserva
 from comanda.inventario.repository import Repository
 from comanda.inventario.tables import existencias, metadata, reservas
+from comanda.testing import START, Databases, FakeClock
+from comanda.testing.schema import schema_differences
 
 
 @pytest.fixture

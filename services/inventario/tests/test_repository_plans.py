@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 
 from comanda.common.pagination import PageRequest
-from comanda.common.testing import START
-from comanda.common.testing_filling import Filling, numbered
-from comanda.common.testing_plans import Question, Scale, Scales
 from comanda.inventario.almacen import CLOSED_KEPT
 from comanda.inventario.domain import EstadoReserva
 from comanda.inventario.repository import Repository
+from comanda.testing import START
+from comanda.testing.filling import Filling, numbered
+from comanda.testing.plans import Question, Scale, Scales
 
 PACKAGE = "comanda.inventario"
 AGUA, CAFE = numbered(0), numbered(7)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from inventario_examples import ID, alta, before_the_database
 
-from comanda.common.testing import fields, problem
+from comanda.testing import fields, problem
 
 CON_CUERPO = [
     ("POST", "/inventario", alta()),

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from inventario_examples import AHORA, ID, alta, before_the_database
 
-from comanda.common.testing import FakeClock, fields, problem
+from comanda.testing import FakeClock, fields, problem
 
 
 class TestCrear:

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from comanda.common.database import DatabaseUnavailable
-from comanda.common.testing import FakeClock, fields, problem
+from comanda.testing import FakeClock, fields, problem
 
 
 async def lote(tienda: Any, *operaciones: dict[str, Any], como: str = "pedidos") -> httpx2.Response:

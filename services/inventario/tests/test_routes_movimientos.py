@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from inventario_examples import AHORA, ID, before_the_database
 
-from comanda.common.testing import FakeClock, fields, problem
+from comanda.testing import FakeClock, fields, problem
 
 
 def clave(valor: str, **headers: str) -> dict[str, str]:

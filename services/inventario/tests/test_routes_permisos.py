@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from inventario_examples import ID, before_the_database
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 ESCRIBEN = [("POST", "/inventario"), ("POST", f"/inventario/{ID}/movimientos")]
 

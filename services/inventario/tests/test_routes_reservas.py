@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from reservas_preparadas import TTL_SECONDS, activa, confirmada, liberada, rechazada
 
-from comanda.common.testing import FakeClock, problem
+from comanda.testing import FakeClock, problem
 
 HOURS = 3600
 

@@ -17,7 +17,7 @@ from reservas_preparadas import (
     vencida,
 )
 
-from comanda.common.testing import FakeClock, problem
+from comanda.testing import FakeClock, problem
 
 Efecto = tuple[str, tuple[int, int]]
 """What the caller is told: the state, or the problem and the state; then how much there is and how much is held."""

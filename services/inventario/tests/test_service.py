@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from comanda.common.testing import Databases, FakeClock, problem, running
 from comanda.inventario import service
 from comanda.inventario.app import build
 from comanda.inventario.domain import Linea
 from comanda.inventario.tables import existencias, reserva_lineas, reservas
+from comanda.testing import Databases, FakeClock, problem, running
 
 TTL_SECONDS = 900
 HOURS = 3600

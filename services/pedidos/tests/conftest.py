@@ -12,9 +12,9 @@ import pytest
 from pedidos_world import TTL_SECONDS, Fabrica, FakeInventario, FakeProductos, Mundo, StillClock
 
 from comanda.common.database import Database
-from comanda.common.testing import Databases, FakeClock, Issuer, Network, running
 from comanda.pedidos.app import create_app
 from comanda.pedidos.settings import Settings
+from comanda.testing import Databases, FakeClock, Issuer, Network, running
 
 ADMIN = ("pedidos:leer", "pedidos:gestionar", "operaciones:leer")
 

@@ -10,7 +10,6 @@ from comanda.common.database import Database
 from comanda.common.idempotency import Answer, Key, Keys
 from comanda.common.pagination import PageRequest
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
-from comanda.common.testing import FakeClock
 from comanda.pedidos.altas import Altas
 from comanda.pedidos.domain import (
     Cerrada,
@@ -30,6 +29,7 @@ from comanda.pedidos.routes import WireRender
 from comanda.pedidos.saga import Saga
 from comanda.pedidos.service import Pedidos
 from comanda.pedidos.tables import idempotency_keys
+from comanda.testing import FakeClock
 
 LEASE_SECONDS, ABANDON_SECONDS, BACKOFF_SECONDS, TTL_SECONDS = 28.0, 300.0, 30.0, 900.0
 LEASE_SECONDS, ABANDON_SECONDS, BACKOFF_SECONDS, TTL_SECONDS = 28.0, 300.0, 30.0, 900.0

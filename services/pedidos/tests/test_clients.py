@@ -14,7 +14,6 @@ from vecino import Vecino
 
 from comanda.common.http import Neighbour
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
-from comanda.common.testing import FakeClock
 from comanda.pedidos.clients import InventarioHttp
 from comanda.pedidos.domain import (
     Cerrada,
@@ -27,6 +26,7 @@ from comanda.pedidos.domain import (
     Reservada,
 )
 from comanda.pedidos.fichas import ProductosHttp
+from comanda.testing import FakeClock
 
 CAFE, TE = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

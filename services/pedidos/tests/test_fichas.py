@@ -9,9 +9,9 @@ import pytest
 from vecino import Vecino
 
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
-from comanda.common.testing import FakeClock
 from comanda.pedidos.domain import Ficha
 from comanda.pedidos.fichas import ProductosHttp
+from comanda.testing import FakeClock
 
 CAFE, TE, MATE = UUID(int=1), UUID(int=2), UUID(int=3)
 FICHA = {"id": str(CAFE), "sku": "CAF-1", "nombre": "Café", "precio": "2.50", "moneda": "EUR", "activo": True}

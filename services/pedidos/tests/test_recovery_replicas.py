@@ -7,9 +7,9 @@ import pytest
 from pedidos_world import LONG, vencido
 
 from comanda.common.problems import ServicioNoDisponible
-from comanda.common.testing import FakeClock
 from comanda.pedidos.domain import Fase
 from comanda.pedidos.recovery import BATCH
+from comanda.testing import FakeClock
 
 
 class TestVarias:

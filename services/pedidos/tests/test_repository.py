@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from comanda.common.pagination import PageRequest
-from comanda.common.testing import FakeClock
-from comanda.common.testing_schema import schema_differences
 from comanda.pedidos.domain import Estado, Fase, Linea, Pedido
 from comanda.pedidos.repository import Leased, Transition
 from comanda.pedidos.tables import metadata
+from comanda.testing import FakeClock
+from comanda.testing.schema import schema_differences
 
 MINUTE = timedelta(minutes=1)
 

@@ -8,12 +8,12 @@ import pytest
 
 from comanda.common.idempotency import KEPT, SWEEP_ROWS, Answer, Key, Keys
 from comanda.common.pagination import PageRequest
-from comanda.common.testing import ISSUER, START, FakeClock
-from comanda.common.testing_filling import Filling
-from comanda.common.testing_plans import Question, Scale, Scales
 from comanda.pedidos.domain import Estado
 from comanda.pedidos.repository import Repository, Transition
 from comanda.pedidos.tables import idempotency_keys
+from comanda.testing import ISSUER, START, FakeClock
+from comanda.testing.filling import Filling
+from comanda.testing.plans import Question, Scale, Scales
 
 PACKAGE = "comanda.pedidos"
 ANA, MAYORISTA = "cliente-7", "mayorista"

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from pedidos_requests import before_the_database, lineas, pedir
 
-from comanda.common.testing import Issuer, fields, problem, running
 from comanda.pedidos.app import build
+from comanda.testing import Issuer, fields, problem, running
 
 
 class TestCrear:

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from pedidos_requests import before_the_database, pedir
 
-from comanda.common.testing import FakeClock, Issuer, fields, problem
+from comanda.testing import FakeClock, Issuer, fields, problem
 
 
 class TestListar:

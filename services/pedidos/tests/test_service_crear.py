@@ -18,13 +18,13 @@ from comanda.common.problems import (
     RespuestaInvalida,
     ServicioNoDisponible,
 )
-from comanda.common.testing import FakeClock
 from comanda.pedidos.domain import (
     DemasiadosPendientes,
     Fase,
     ProductoNoDisponible,
     TotalDistinto,
 )
+from comanda.testing import FakeClock
 
 
 class TestCrear:

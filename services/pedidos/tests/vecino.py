@@ -9,8 +9,8 @@ from yarl import URL
 
 from comanda.common.http import Neighbour
 from comanda.common.resilience import Circuit
-from comanda.common.testing import FakeClock
 from comanda.common.transport import Reply
+from comanda.testing import FakeClock
 
 
 class Vecino:

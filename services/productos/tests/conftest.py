@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from comanda.common.testing import Databases, FakeClock, Issuer, running
 from comanda.productos.app import create_app
 from comanda.productos.settings import Settings
+from comanda.testing import Databases, FakeClock, Issuer, running
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from comanda.common.testing import fields, problem
+from comanda.testing import fields, problem
 
 CAFE = {"sku": "CAF-1", "nombre": "Café molido", "descripcion": "Tueste natural", "precio": "19.90"}
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from comanda.common.testing import FakeClock, fields
+from comanda.testing import FakeClock, fields
 
 numbers = itertools.count(1)
 

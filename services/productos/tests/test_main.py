@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from comanda.common.testing import free_port
 from comanda.productos.settings import Settings
+from comanda.testing import free_port
 
 pytestmark = pytest.mark.proc
 

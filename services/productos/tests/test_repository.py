@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database
 from comanda.common.pagination import PageRequest
-from comanda.common.testing import Databases
-from comanda.common.testing_plans import Scale, Watched
-from comanda.common.testing_schema import schema_differences
 from comanda.productos.domain import Producto
 from comanda.productos.repository import Orden, Repository, _keyset
 from comanda.productos.tables import metadata, productos
+from comanda.testing import Databases
+from comanda.testing.plans import Scale, Watched
+from comanda.testing.schema import schema_differences
 
 ROWS = 200_000
 SEARCH = {

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from comanda.common.pagination import PageRequest
-from comanda.common.testing import START
-from comanda.common.testing_filling import Filling
-from comanda.common.testing_plans import Question, Scale, Scales
 from comanda.productos.repository import Orden, Repository, _keyset
 from comanda.productos.tables import productos
+from comanda.testing import START
+from comanda.testing.filling import Filling
+from comanda.testing.plans import Question, Scale, Scales
 
 PACKAGE = "comanda.productos"
 ORDERS: tuple[Orden, ...] = ("nombre", "precio", "creado_en")

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from comanda.common.testing import FakeClock, Issuer, fields, problem
+from comanda.testing import FakeClock, Issuer, fields, problem
 
 CAFE = {"sku": "CAF-1", "nombre": "Café molido", "descripcion": "Tueste natural", "precio": "19.90"}
 numbers = itertools.count(1)

@@ -11,9 +11,9 @@ from comanda.common.conditional import Precondition
 from comanda.common.database import Database
 from comanda.common.pagination import PageRequest
 from comanda.common.problems import NoEncontrado, VersionObsoleta
-from comanda.common.testing import Databases, FakeClock
 from comanda.productos.domain import SkuEnUso
 from comanda.productos.service import Catalogo
+from comanda.testing import Databases, FakeClock
 
 PAGINA = PageRequest()
 CAFE: dict[str, Any] = {"sku": "CAF-1", "nombre": "Café", "descripcion": "", "precio_centimos": 450}

@@ -19,11 +19,11 @@ from yarl import URL
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.migrations import migrate
-from comanda.common.testing_postgres import PostgresServer as PostgresServer
-from comanda.common.testing_postgres import free_port as free_port
-from comanda.common.testing_postgres import free_ports as free_ports
 from comanda.common.tokens import SigningKey
 from comanda.common.transport import Reply
+from comanda.testing.postgres import PostgresServer as PostgresServer
+from comanda.testing.postgres import free_port as free_port
+from comanda.testing.postgres import free_ports as free_ports
 
 ISSUER = "http://127.0.0.1:8000"
 AUDIENCE = "comanda"

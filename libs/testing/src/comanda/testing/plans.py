@@ -20,8 +20,8 @@ from comanda.common.clock import SystemClock
 from comanda.common.database import Database
 from comanda.common.sqlite import LoopConnection
 from comanda.common.statements import Row, Statement
-from comanda.common.testing import START
-from comanda.common.testing_filling import FEW, INTERVAL_MILLISECONDS, MANY, START_MILLISECONDS
+from comanda.testing import START
+from comanda.testing.filling import FEW, INTERVAL_MILLISECONDS, MANY, START_MILLISECONDS
 
 GROWTH = 1.3
 """So much more work may an answer cost among `MANY` rows than among `FEW` …"""

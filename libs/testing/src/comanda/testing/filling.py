@@ -7,7 +7,7 @@ from uuid import UUID
 
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database
-from comanda.common.testing import START, Databases
+from comanda.testing import START, Databases
 
 FEW, MANY = 10_000, 1_000_000
 START_MILLISECONDS = int(START.timestamp() * 1000)
