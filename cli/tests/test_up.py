@@ -88,6 +88,15 @@ class TestKeys:
         assert {path.name: path.read_bytes() for path in (tmp_path / "keys").iterdir()} == keys
 
 
+class TestSamples:
+    def test_en_desarrollo(self) -> None:
+        assert up._may_have_samples(settings())
+
+    def test_en_produccion_ni_uno(self) -> None:
+        produccion = settings(environment="production", auth_issuer="https://auth.example.com")
+        assert not up._may_have_samples({"auth": AuthSettings()} | produccion)
+
+
 class TestOpenFiles:
     @pytest.mark.parametrize(
         ("hard", "soft"),
@@ -102,7 +111,13 @@ class TestOpenFiles:
 
 
 class TestExec:
-    def test_se_convierte_en_el_supervisor(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("seed", "samples", "option"),
+        [(True, True, "--seed"), (True, False, "--no-seed"), (False, True, "--no-seed")],
+    )
+    def test_se_convierte_en_el_supervisor(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: bool, samples: bool, option: str
+    ) -> None:
         """Whoever signals `comanda up` signals the supervisor: it is the same process."""
         ports = dict(zip(("AUTH", "PRODUCTOS", "INVENTARIO", "PEDIDOS"), free_ports(4), strict=True))
         given = {f"{name}_PORT": str(port) for name, port in ports.items()} | {"COMANDA_DATA": str(tmp_path)}
@@ -114,8 +129,9 @@ class TestExec:
         monkeypatch.setattr("os.getpid", lambda: 4711)
         monkeypatch.setattr("signal.signal", lambda *_: None)
         monkeypatch.setattr(up, "_raise_open_files", lambda: None)
-        up.up(seed=False)
-        assert started[0][-2:] == ["announce", "--no-seed"]
+        monkeypatch.setattr(up, "_may_have_samples", lambda _: samples)
+        up.up(seed=seed)
+        assert started[0][-2:] == ["announce", option]
         (command, variables) = became[0]
         assert command[1:4] == ["-m", "supervisor.supervisord", "-n"]
         assert Path(command[-1]) == tmp_path / "run" / "supervisor.conf"

@@ -31,7 +31,9 @@ def before_every_command() -> None:
 
 
 @app.command()
-def up(seed: Annotated[bool, typer.Option(help="fill an empty shop the first time")] = True) -> None:
+def up(
+    seed: Annotated[bool, typer.Option(help="fill an empty shop the first time, unless in production")] = True,
+) -> None:
     """Start the four services, and keep them running until Ctrl-C or SIGTERM."""
     from comanda.cli.up import up
 

@@ -37,12 +37,16 @@ def up(*, seed: bool) -> None:
     # The announcer inherits this, so a Ctrl-C in the terminal is for the supervisor alone, which sets handlers of its
     # own as soon as it runs; the services that it starts inherit neither.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    subprocess.Popen(
-        [sys.executable, "-m", "comanda.cli", "announce", "--seed" if seed else "--no-seed"], env=variables
-    )
+    option = "--seed" if seed and _may_have_samples(settings) else "--no-seed"
+    subprocess.Popen([sys.executable, "-m", "comanda.cli", "announce", option], env=variables)
     sys.stdout.flush()
     command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)]
     os.execve(sys.executable, command, variables)  # noqa: S606  # no shell is wanted
+
+
+def _may_have_samples(settings: Mapping[str, "ServiceSettings"]) -> bool:
+    """No shop in production gets products that nobody asked for."""
+    return not any(setting.production for setting in settings.values())
 
 
 def _data_folder(variables: Mapping[str, str]) -> Path:
