@@ -2,73 +2,52 @@
 
 import asyncio
 import secrets
-from dataclasses import replace
-from uuid import UUID
 
-from argon2 import PasswordHasher
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from comanda.auth.domain import Usuario, es_email, normalizar_password, objecion
-from comanda.auth.passwords import Passwords
-from comanda.auth.repository import Repository
-from comanda.auth.repository_totp import RepositoryTotp
-from comanda.auth.tables import auditoria
+from comanda.auth.administradores import Nombramiento
+from comanda.auth.app import administradores
+from comanda.auth.domain import EmailEnUso, es_email
+from comanda.auth.settings import Settings
 from comanda.cli import environment
 from comanda.cli.errors import CommandFailed
-from comanda.common import migrations
-from comanda.common.audit import Audit
-from comanda.common.clock import SystemClock
-from comanda.common.database import Database, DatabaseUnavailable
+from comanda.common.database import DatabaseUnavailable
+from comanda.common.problems import DatosInvalidos
+
+MADE_UP = (
+    "in production no password is made up, for nobody would have to change it: comanda admin create EMAIL --prompt"
+)
 
 
 def create(email: str, password: str | None) -> None:
-    """Without a password, one is made up and printed."""
-    chosen = password or secrets.token_urlsafe(18)
+    """Without a password, one is made up and printed; not in production."""
     if not es_email(email):
         raise CommandFailed(f"{email}: not an email address")
-    if reason := objecion(normalizar_password(chosen), email):
-        raise CommandFailed(f"password: {reason}")
     environment.prepared()
     settings = environment.load_settings(("auth",))["auth"]
-    database = Database(settings.database_url, clock=SystemClock())
+    assert isinstance(settings, Settings)  # noqa: S101  # those of auth
+    if password is None and settings.production:
+        raise CommandFailed(MADE_UP)
+    chosen = password or secrets.token_urlsafe(18)
     try:
-        was = asyncio.run(_create(database, email, chosen))
+        was = asyncio.run(_create(settings, email, chosen))
+    except DatosInvalidos as refusal:
+        [error] = refusal.extras["errores"]
+        raise CommandFailed(f"password: {error['mensaje']}") from None
+    except EmailEnUso:
+        raise CommandFailed(f"{email}: has just been registered; run the command again") from None
     except DatabaseUnavailable as fault:
         raise CommandFailed(f"AUTH_DATABASE_URL: the database does not answer ({fault})") from None
-    print(f"{email}: {was}")
+    print(f"{email}: {_told(was)}")
     if password is None:
         print(f"password: {chosen}")
 
 
-async def _create(database: Database, email: str, password: str) -> str:
-    passwords = Passwords(PasswordHasher(), workers=1, queue=0)
-    try:
-        await migrations.migrate(database, "comanda.auth")
-        password_hash = await passwords.hash(password)
-        async with database.transaction() as connection:
-            usuario_id, was = await _make_admin(database, connection, email, password_hash)
-            audit = Audit(auditoria, database, SystemClock())
-            await audit.tell(connection, "admin_creado", usuario_id, orden="comanda admin create")
-            return was
-    finally:
-        await passwords.aclose()
-        await database.aclose()
+async def _create(settings: Settings, email: str, password: str) -> Nombramiento:
+    async with administradores(settings) as admins:
+        return await admins.nombrar(email, password, orden="comanda admin create")
 
 
-async def _make_admin(
-    database: Database, connection: AsyncConnection, email: str, password_hash: str
-) -> tuple[UUID, str]:
-    repository, clock = Repository(database), SystemClock()
-    known = await repository.leer_por_email(connection, email)
-    if known is None:
-        now = clock.now()
-        admin = Usuario(clock.new_id(), email, "Administrador", "admin", True, password_hash, 1, now, now)
-        await repository.insertar_usuario(connection, admin)
-        return admin.id, "new administrator"
-    changed = replace(known, password_hash=password_hash)
-    changed = changed.modificar({"rol": "admin", "activo": True}, clock.now())
-    await repository.actualizar_usuario(connection, changed)
-    await repository.terminar_familias_de(connection, known.id)
-    if await RepositoryTotp(database).quitar_factor(connection, known.id):
-        return known.id, "administrator with a new password and no second factor; their sessions have ended"
-    return known.id, "administrator with a new password; their sessions have ended"
+def _told(was: Nombramiento) -> str:
+    if was.nuevo:
+        return "new administrator"
+    factor = " and no second factor" if was.tenia_factor else ""
+    return f"administrator with a new password{factor}; their sessions have ended"

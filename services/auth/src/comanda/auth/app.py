@@ -1,5 +1,8 @@
 """The wiring of auth."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
@@ -12,6 +15,7 @@ from comanda.auth import (
     routes_sesiones,
     routes_totp,
 )
+from comanda.auth.administradores import Administradores
 from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
@@ -21,6 +25,7 @@ from comanda.auth.key_store import KeyStore, derive
 from comanda.auth.keys import SigningKeys, master_key
 from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
+from comanda.auth.politica import Politica
 from comanda.auth.privacidad import Privacidad
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.refresh_tokens import RefreshTokens
@@ -32,6 +37,7 @@ from comanda.auth.settings import Settings
 from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
 from comanda.common import app as common
+from comanda.common import migrations
 from comanda.common.audit import Audit
 from comanda.common.clock import Clock, SystemClock
 from comanda.common.database import Database
@@ -55,12 +61,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     secret = master_key(settings)
     keys = SigningKeys(KeyStore(settings, database, secret, clock), clock)
     passwords = _passwords(settings, clock)
+    politica = Politica(settings)
     origenes = Origenes(settings, database, clock, derive(secret, "login sources"))
-    auth = _auth(settings, database, clock, keys, secret, passwords, origenes)
+    auth = _auth(settings, database, clock, keys, secret, passwords, politica, origenes)
 
     async def on_ready() -> None:
         await keys.load_or_create()
-        await FirstAdmin(settings, database, clock, passwords).ensure()
+        await FirstAdmin(settings, database, clock, passwords, politica).ensure()
 
     return common.create_app(
         common.Wiring(
@@ -91,6 +98,28 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     )
 
 
+@asynccontextmanager
+async def administradores(settings: Settings) -> AsyncIterator[Administradores]:
+    """That use case alone, on a schema that is up to date: for a command, whether or not the service runs."""
+    clock = SystemClock()
+    database = Database(settings.database_url, clock=clock)
+    secret = master_key(settings)
+    passwords = _passwords(settings, clock)
+    try:
+        await migrations.migrate(database, "comanda.auth")
+        yield Administradores(
+            database,
+            clock,
+            passwords=passwords,
+            politica=Politica(settings),
+            buzon=Buzon(settings, database, clock, Enlaces(derive(secret, "mail links"))),
+            origenes=Origenes(settings, database, clock, derive(secret, "login sources")),
+        )
+    finally:
+        await passwords.aclose()
+        await database.aclose()
+
+
 def _auth(
     settings: Settings,
     database: Database,
@@ -98,6 +127,7 @@ def _auth(
     keys: SigningKeys,
     secret: bytes,
     passwords: Passwords,
+    politica: Politica,
     origenes: Origenes,
 ) -> Auth:
     throttling = Throttling(settings, clock)
@@ -111,6 +141,7 @@ def _auth(
             database,
             clock,
             passwords=passwords,
+            politica=politica,
             throttling=throttling,
             credenciales=credenciales,
             paso=paso,
@@ -135,6 +166,7 @@ def _auth(
             buzon=buzon,
             enlaces=enlaces,
             passwords=passwords,
+            politica=politica,
             throttling=throttling,
             origenes=origenes,
         ),

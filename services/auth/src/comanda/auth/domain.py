@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from starlette.responses import Response
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from comanda.common.problems import NoAutenticado, Problem
 
@@ -44,7 +43,6 @@ PASSWORD_MIN, PASSWORD_MAX = 12, 256
 DISPOSITIVO_MAX = 200
 EMAIL_MAX = 254
 
-_COMUNES = frozenset(password.casefold() for password in FREQUENCY_LISTS["passwords"])
 _EMAIL = re.compile(r"[^@\s]{1,64}@(?:localhost|[^@\s.]+(?:\.[^@\s.]+)+)")
 
 
@@ -245,18 +243,3 @@ def normalizar_password(password: str) -> str:
     composing a megabyte would take minutes.
     """
     return unicodedata.normalize("NFC", password[: PASSWORD_MAX * 4 + 1])
-
-
-def objecion(password: str, email: str = "") -> str | None:
-    """Why a normalised password is not accepted, None if it is."""
-    if len(password) < PASSWORD_MIN:
-        return f"Debe tener {PASSWORD_MIN} caracteres o más."
-    if len(password) > PASSWORD_MAX:
-        return f"Debe tener {PASSWORD_MAX} caracteres o menos."
-    plegado = clave_de_email(password)
-    if plegado in _COMUNES:
-        return "Es una de las contraseñas más usadas."
-    clave = clave_de_email(email)
-    if plegado in (clave, clave.partition("@")[0]):
-        return "No puede ser el email."
-    return None

@@ -10,18 +10,19 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.buzon import Buzon
-from comanda.auth.domain import Usuario, clave_de_email, normalizar_password, objecion
+from comanda.auth.domain import Usuario, clave_de_email
 from comanda.auth.enlaces import Enlace, Enlaces
 from comanda.auth.origen import lugar
 from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
+from comanda.auth.politica import Politica
 from comanda.auth.repository import Repository
 from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
 from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.database import Database
-from comanda.common.problems import DatosInvalidos, NoAutenticado, Problem
+from comanda.common.problems import NoAutenticado, Problem
 
 log = structlog.get_logger()
 
@@ -45,6 +46,7 @@ class Recuperacion:
         buzon: Buzon,
         enlaces: Enlaces,
         passwords: Passwords,
+        politica: Politica,
         throttling: Throttling,
         origenes: Origenes,
     ) -> None:
@@ -54,6 +56,7 @@ class Recuperacion:
         self._buzon = buzon
         self._enlaces = enlaces
         self._passwords = passwords
+        self._politica = politica
         self._throttling = throttling
         self._origenes = origenes
         self._audit = Audit(auditoria, database, clock)
@@ -86,9 +89,7 @@ class Recuperacion:
         """
         enlace = self._enlaces.leer("restablecer", token)
         usuario = await self._comprobar(enlace)
-        motivo = objecion(normalizar_password(nueva), usuario.email)
-        if motivo:
-            raise DatosInvalidos.of("nueva", motivo)
+        await self._politica.exigir("nueva", nueva, email=usuario.email, nombre=usuario.nombre)
         nuevo_hash = await self._passwords.hash(nueva, source=lugar(origen), known=False)
         async with self._database.transaction() as connection:
             ahora = self._clock.now()

@@ -47,9 +47,11 @@ class Repository:
         row = (await connection.execute(query.with_for_update() if bloquear else query)).mappings().one_or_none()
         return Usuario(**row) if row else None
 
-    async def leer_por_email(self, connection: AsyncConnection, email: str) -> Usuario | None:
+    async def leer_por_email(
+        self, connection: AsyncConnection, email: str, *, bloquear: bool = False
+    ) -> Usuario | None:
         query = sa.select(*_USUARIO).where(usuarios.c.email_clave == clave_de_email(email))
-        row = (await connection.execute(query)).mappings().one_or_none()
+        row = (await connection.execute(query.with_for_update() if bloquear else query)).mappings().one_or_none()
         return Usuario(**row) if row else None
 
     async def bloquear_con_admins(self, connection: AsyncConnection, usuario_id: UUID) -> Mapping[UUID, Usuario]:

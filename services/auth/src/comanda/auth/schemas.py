@@ -3,11 +3,12 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from comanda.auth.domain import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, Familia, Rol, Usuario, es_email, objecion
+from comanda.auth.domain import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, Familia, Rol, Usuario, es_email
 from comanda.auth.domain import normalizar_password as normalizar
+from comanda.auth.domain_password import objecion_de_longitud
 from comanda.auth.oauth import MFA_OTP, MFA_RECOVERY_CODE
 from comanda.auth.schemas_totp import Codigo
 from comanda.common.requests import Body, Boolean, Line
@@ -19,9 +20,10 @@ def _email(texto: str) -> str:
     return texto
 
 
-def _password(password: str, email: str = "") -> str:
+def _password(password: str) -> str:
+    """What else a new one must be is for `Politica` to say: that takes reading."""
     password = normalizar(password)
-    motivo = objecion(password, email)
+    motivo = objecion_de_longitud(password)
     if motivo:
         raise PydanticCustomError("contrasena", motivo)
     return password
@@ -40,11 +42,6 @@ class UsuarioNuevo(Body):
     email: Email
     password: PasswordNuevo
     nombre: Nombre = ""
-
-    @field_validator("password")
-    @classmethod
-    def _not_the_email(cls, password: str, info: ValidationInfo) -> str:
-        return _password(password, info.data.get("email", ""))
 
 
 class YoCambios(Body):

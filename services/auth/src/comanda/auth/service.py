@@ -10,11 +10,12 @@ import structlog
 from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
-from comanda.auth.domain import Usuario, activo, debe_quedar_admin, normalizar_password, objecion
+from comanda.auth.domain import Usuario, activo, debe_quedar_admin
 from comanda.auth.keys import SigningKeys
 from comanda.auth.origen import lugar
 from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
+from comanda.auth.politica import Politica
 from comanda.auth.privacidad import Privacidad
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.repository import Repository
@@ -43,6 +44,7 @@ class Cuentas:
         clock: Clock,
         *,
         passwords: Passwords,
+        politica: Politica,
         throttling: Throttling,
         credenciales: Credenciales,
         paso: SegundoPaso,
@@ -54,6 +56,7 @@ class Cuentas:
         self._clock = clock
         self._audit = Audit(auditoria, database, clock)
         self._passwords = passwords
+        self._politica = politica
         self._throttling = throttling
         self._credenciales = credenciales
         self._paso = paso
@@ -61,9 +64,10 @@ class Cuentas:
         self._origenes = origenes
 
     async def registrar(self, *, email: str, password: str, nombre: str, origen: str) -> Usuario:
-        """Raises `EmailEnUso`, `DemasiadosIntentos`, `ServicioSaturado`."""
+        """Raises `EmailEnUso`, `DatosInvalidos` (the password), `DemasiadosIntentos`, `ServicioSaturado`."""
         sitio = lugar(origen)
         self._throttling.registration(sitio)
+        await self._politica.exigir("password", password, email=email, nombre=nombre)
         ahora = self._clock.now()
         usuario = Usuario(
             id=self._clock.new_id(),
@@ -117,9 +121,7 @@ class Cuentas:
             NoAutenticado, DemasiadosIntentos, ServicioSaturado.
         """
         usuario = await self.consultar_propio(usuario_id)
-        motivo = objecion(normalizar_password(nueva), usuario.email)
-        if motivo:
-            raise DatosInvalidos.of("nueva", motivo)
+        await self._politica.exigir("nueva", nueva, email=usuario.email, nombre=usuario.nombre)
         await self._credenciales.exigir(usuario, actual, origen=origen, incorrecta=_password_incorrecto())
         nuevo_hash = await self._passwords.hash(nueva, source=lugar(origen))
         async with self._database.transaction() as connection:

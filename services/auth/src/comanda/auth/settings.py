@@ -1,14 +1,17 @@
 """What auth can be told through its environment."""
 
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from comanda.auth.correo import remitente
-from comanda.auth.domain import es_email, normalizar_password, objecion
+from comanda.auth.domain import es_email, normalizar_password
+from comanda.auth.domain_password import PALABRA_MIN, objecion
 from comanda.auth.envio import ServidorSmtp
+from comanda.auth.filtradas import Filtradas
 from comanda.common.settings import Seconds, ServiceSettings, default_database, require_https
 
 MASTER_KEY_MIN = 32
@@ -35,7 +38,7 @@ class Settings(ServiceSettings):
     admin_password: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("COMANDA_ADMIN_PASSWORD", "AUTH_ADMIN_PASSWORD"),
-        description="its password (or COMANDA_ADMIN_PASSWORD); default: made and kept in COMANDA_DATA",
+        description="its password (or COMANDA_ADMIN_PASSWORD); default: made, kept in COMANDA_DATA; none in production",
     )
 
     access_token_seconds: int = Field(900, ge=1, le=86_400, description="life of an access token")
@@ -53,6 +56,13 @@ class Settings(ServiceSettings):
 
     admin_mfa_required: bool = Field(
         False, description="an admin who logs in without a second factor gets the scopes of a client only"
+    )
+
+    context_words: str = Field(
+        "", description="words that a password must not rest on, with commas: the shop's name, what it sells"
+    )
+    breached_passwords_file: Path | None = Field(
+        None, description="list of Have I Been Pwned, as its downloader writes it into one file (lines SHA1:times)"
     )
 
     argon2_time_cost: int = Field(2, ge=1, le=100, description="passes of Argon2id")
@@ -121,6 +131,24 @@ class Settings(ServiceSettings):
         if self.production and len(key) < MASTER_KEY_MIN:
             raise ValueError(f"AUTH_MASTER_KEY: production needs one of at least {MASTER_KEY_MIN} random characters")
         return self
+
+    @field_validator("context_words")
+    @classmethod
+    def _words_that_count(cls, words: str) -> str:
+        for word in map(str.strip, words.split(",")):
+            if word and len(word) < PALABRA_MIN:
+                raise ValueError(f"«{word}» tiene menos de {PALABRA_MIN} letras: saldría en cualquier frase")
+        return words
+
+    @field_validator("breached_passwords_file")
+    @classmethod
+    def _readable_list(cls, path: Path | None) -> Path | None:
+        try:
+            if path:
+                Filtradas(path).comprobar()
+        except OSError as error:
+            raise ValueError(f"{path} no se puede leer: {error.strerror}") from None
+        return path
 
     @model_validator(mode="after")
     def _usable_admin(self) -> Self:
