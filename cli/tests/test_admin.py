@@ -72,8 +72,23 @@ class TestCreate:
         admin.create(EMAIL, PASSWORD)
         assert "second factor" not in capsys.readouterr().out
 
+    def test_en_produccion_no_se_inventa(self, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = {"AUTH_ENVIRONMENT": "production", "AUTH_ISSUER": "https://id.tienda.es", "AUTH_MASTER_KEY": "k" * 32}
+        for name, value in given.items():
+            monkeypatch.setitem(os.environ, name, value)
+        with pytest.raises(CommandFailed, match=r"no password is made up.* --prompt"):
+            admin.create(EMAIL, None)
+        assert not Path(database_url.removeprefix("sqlite:///")).exists()
+        admin.create(EMAIL, PASSWORD)
+        assert user(database_url).es_admin_activo
+
     @pytest.mark.parametrize(
-        ("email", "password", "reason"), [("nobody", PASSWORD, "not an email"), (EMAIL, "corta", "password: ")]
+        ("email", "password", "reason"),
+        [
+            ("nobody", PASSWORD, "not an email"),
+            (EMAIL, "corta", "password: Debe"),
+            (EMAIL, "comanda20262026", "password: Contiene"),
+        ],
     )
     def test_no_vale(self, email: str, password: str, reason: str) -> None:
         with pytest.raises(CommandFailed, match=reason):

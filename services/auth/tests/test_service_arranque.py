@@ -16,11 +16,14 @@ from auth_internals import count, database, entrar, until, use_cases
 from comanda.auth.app import build, create_app
 from comanda.auth.first_admin import CREDENTIALS_FILE, FirstAdmin
 from comanda.auth.passwords import Passwords
+from comanda.auth.politica import Politica
 from comanda.auth.settings import Settings
 from comanda.auth.tables import claves, usuarios
 from comanda.common.app import NotReady
 from comanda.common.database import Database
 from comanda.testing import Databases, FakeClock, running
+from comanda.common.migrations import migrate
+from comanda.common.testing import Databases, FakeClock, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 
@@ -111,11 +114,22 @@ class TestPrimerAdmin:
             assert await count(api, usuarios) == 1
         assert not (data_folder / CREDENTIALS_FILE).exists()
 
-    async def test_en_produccion_no_se_inventa(self, make_settings: Callable[..., Settings], clock: FakeClock) -> None:
-        with pytest.raises(NotReady, match="COMANDA_ADMIN_PASSWORD"):
-            await self.ensure(
-                make_settings(environment="production", issuer="https://id.tienda.es", admin_password=None), clock
-            )
+    async def test_en_produccion_no_se_inventa(
+        self, make_settings: Callable[..., Settings], clock: FakeClock, data_folder: Path
+    ) -> None:
+        settings = make_settings(environment="production", issuer="https://id.tienda.es", admin_password=None)
+        await self.migrated(settings, clock)
+        with pytest.raises(NotReady, match=r"COMANDA_ADMIN_PASSWORD.* or run comanda admin create EMAIL --prompt"):
+            await self.ensure(settings, clock)
+        assert not (data_folder / CREDENTIALS_FILE).exists()
+
+    async def test_la_que_se_da_cumple_la_politica(
+        self, make_settings: Callable[..., Settings], clock: FakeClock
+    ) -> None:
+        settings = make_settings(admin_password="comanda20262026")
+        await self.migrated(settings, clock)
+        with pytest.raises(NotReady, match="COMANDA_ADMIN_PASSWORD: Contiene «comanda»"):
+            await self.ensure(settings, clock)
 
     async def test_el_email_es_de_un_cliente(
         self, api: Any, make_settings: Callable[..., Settings], clock: FakeClock
@@ -126,11 +140,16 @@ class TestPrimerAdmin:
         with pytest.raises(NotReady, match="COMANDA_ADMIN_EMAIL"):
             await self.ensure(make_settings(admin_email="ANA@ejemplo.es"), clock)
 
+    async def migrated(self, settings: Settings, clock: FakeClock) -> None:
+        database = Database(settings.database_url, clock=clock)
+        await migrate(database, "comanda.auth")
+        await database.aclose()
+
     async def ensure(self, settings: Settings, clock: FakeClock) -> None:
         database = Database(settings.database_url, clock=clock)
         passwords = Passwords(argon2.PasswordHasher(1, 8, 1), workers=1, queue=1)
         try:
-            await FirstAdmin(settings, database, clock, passwords).ensure()
+            await FirstAdmin(settings, database, clock, passwords, Politica(settings)).ensure()
         finally:
             await database.aclose()
             await passwords.aclose()

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+from breaches import write_list
 from pydantic import SecretStr
 
 from comanda.auth.settings import Settings
@@ -83,6 +86,29 @@ class TestSettings:
         monkeypatch.setenv("AUTH_ISSUER", "https://id.tienda.es")
         monkeypatch.setenv("AUTH_AUTH_ISSUER", "http://no.se.usa")
         assert load(Settings).auth_issuer == "https://id.tienda.es"
+
+    def test_las_filtradas_se_leen(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("AUTH_BREACHED_PASSWORDS_FILE", str(write_list(tmp_path / "list", ["una", "otra"])))
+        assert load(Settings).breached_passwords_file == tmp_path / "list"
+
+    @pytest.mark.parametrize(
+        ("content", "reason"), [(None, "no se puede leer: No such file"), ("una\n", "no es la lista de Have I Been")]
+    )
+    def test_una_lista_que_no_sirve_se_dice_al_arrancar(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, reason: str
+    ) -> None:
+        if content:
+            (tmp_path / "list").write_text(content)
+        monkeypatch.setenv("AUTH_BREACHED_PASSWORDS_FILE", str(tmp_path / "list"))
+        with pytest.raises(InvalidSettings, match=f"^AUTH_BREACHED_PASSWORDS_FILE: .*{reason}"):
+            load(Settings)
+
+    def test_las_palabras_de_la_tienda_no_son_cortas(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AUTH_CONTEXT_WORDS", "panadería, pan,")
+        with pytest.raises(InvalidSettings, match=r"^AUTH_CONTEXT_WORDS: «pan» tiene menos de 4 letras"):
+            load(Settings)
+        monkeypatch.setenv("AUTH_CONTEXT_WORDS", "panadería, bollos,")
+        assert load(Settings).context_words == "panadería, bollos,"
 
     @pytest.mark.parametrize(("name", "value"), [("EMAIL", "nadie"), ("PASSWORD", "corta")])
     def test_un_admin_imposible_se_dice_al_arrancar(
