@@ -1,5 +1,6 @@
 """The search in the file, and what is no such file."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,21 @@ class TestContiene:
         write_list(tmp_path / "newer", ["antes", "después"]).rename(tmp_path / "list")
         assert filtradas.contiene("después")
 
-    def test_lee_poco_de_un_fichero_enorme(self, tmp_path: Path) -> None:
+    def test_lee_poco_de_un_fichero_enorme(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        reads: list[int] = []
+
+        def pread(descriptor: int, count: int, offset: int) -> bytes:
+            reads.append(count)
+            return real(descriptor, count, offset)
+
+        real = os.pread
+        monkeypatch.setattr(os, "pread", pread)
         path = write_list(tmp_path / "list", ["está", "también"])
         with path.open("r+b") as file:
             file.truncate(50_000_000_000)  # sparse: nothing is written
-        assert Filtradas(path).contiene("no está") is False
+        assert not Filtradas(path).contiene("no está")
+        assert 25 < len(reads) < 45
+        assert sum(reads) < 10_000
 
 
 class TestComprobar:
