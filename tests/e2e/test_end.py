@@ -9,8 +9,9 @@ from pathlib import Path
 
 from e2e.helpers import SETTINGS, is_alive, new_product
 
-from comanda.cli import environment, supervision
+from comanda.cli import environment, gateway, supervision
 from comanda.cli.installation import Installation
+from comanda.common.ports import free_ports
 
 SECONDS_TO_END = 40
 SECONDS_TO_START = 30
@@ -19,7 +20,8 @@ SECONDS_TO_START = 30
 class TestEnd:
     def test_ctrl_c_y_kill(self, tmp_path: Path) -> None:
         """One installation through its life, for each start takes seconds."""
-        comanda = Installation(tmp_path, {"COMANDA_ADMIN_EMAIL": "jefa@example.com"}).start()
+        front = {"COMANDA_GATEWAY_PORT": str(free_ports(1)[0])} if gateway.caddy().exists() else {}
+        comanda = Installation(tmp_path, {"COMANDA_ADMIN_EMAIL": "jefa@example.com", **front}).start()
         try:
             email, password = _written_credentials(tmp_path)
             assert email == "jefa@example.com"
@@ -72,7 +74,7 @@ def _written_credentials(data: Path) -> tuple[str, str]:
 
 
 def _processes(comanda: Installation) -> list[int]:
-    return [comanda.pid, *(comanda.service_pid(service) for service in environment.SERVICES)]
+    return [comanda.pid, *(program.pid for program in supervision.programs(comanda.data))]
 
 
 def _is_starting(comanda: Installation) -> bool:

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from comanda.cli import credentials, environment, supervision
+from comanda.cli import credentials, environment, gateway, supervision
 from comanda.cli.errors import CommandFailed
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 20
+GATEWAY_SECONDS = 1
 READY = "Comanda lista"
 
 
@@ -23,9 +24,10 @@ def announce(*, seed: bool) -> None:
         supervisor = int(os.environ["COMANDA_SUPERVISOR_PID"])
         data = Path(os.environ["COMANDA_DATA"])
         _wait_until_ready(supervisor, data)
+        front = _front(supervisor, data) if gateway.INSTANCE_VARIABLE in os.environ else ""
         if seed:
             _seed_once(data)
-        print(_summary(data, to_terminal=sys.stdout.isatty()), flush=True)
+        print(_summary(data, front, to_terminal=sys.stdout.isatty()), flush=True)
 
 
 def _wait_until_ready(supervisor: int, data: Path) -> None:
@@ -43,6 +45,32 @@ def _wait_until_ready(supervisor: int, data: Path) -> None:
             print(f"Still waiting for {', '.join(waiting)}. Why: {logs}", flush=True)
             complain_at = time.monotonic() + PATIENCE_SECONDS
         time.sleep(POLL_SECONDS)
+
+
+def _front(supervisor: int, data: Path) -> str:
+    """The gateway's address, once it answers there; empty if it does not start, which must keep nobody from buying.
+
+    Raises SystemExit when the supervisor is gone.
+    """
+    ask_at = time.monotonic() + GATEWAY_SECONDS
+    while not gateway.answers(os.environ):
+        if os.getppid() != supervisor:
+            sys.exit(1)
+        if time.monotonic() >= ask_at:
+            if not _is_starting(data):
+                why = data / "logs" / f"{supervision.GATEWAY}.log"
+                print(f"No gateway: it does not start. Why: {why}. Or set {gateway.PORT_VARIABLE}.", flush=True)
+                return ""
+            ask_at = time.monotonic() + GATEWAY_SECONDS
+        time.sleep(POLL_SECONDS)
+    return gateway.address(os.environ)
+
+
+def _is_starting(data: Path) -> bool:
+    with contextlib.suppress(supervision.NotRunning):
+        programs = {program.name: program.state for program in supervision.programs(data)}
+        return programs.get(supervision.GATEWAY) in ("STARTING", "RUNNING")
+    return False
 
 
 def _wake(data: Path) -> bool:
@@ -79,8 +107,9 @@ def _seed_once(data: Path) -> None:
     marker.touch()
 
 
-def _summary(data: Path, *, to_terminal: bool) -> str:
-    lines = [f"  {service:<11} {environment.address(os.environ, service)}/docs" for service in environment.SERVICES]
+def _summary(data: Path, front: str, *, to_terminal: bool) -> str:
+    lines = [f"  {'tienda':<11} {front}/"] if front else []
+    lines += [f"  {service:<11} {environment.address(os.environ, service)}/docs" for service in environment.SERVICES]
     lines += _admin(data, to_terminal=to_terminal)
     lines += [f"  {'logs':<11} {data / 'logs'}", "", READY]
     return "\n".join(["", *lines])

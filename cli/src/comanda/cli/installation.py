@@ -17,11 +17,13 @@ from comanda.common.ports import free_ports
 
 START_SECONDS = 60
 STOP_SECONDS = 40
-OWN_PREFIXES = ("COMANDA_", *(f"{service.upper()}_" for service in environment.SERVICES))
+OWN_PREFIXES = ("COMANDA_", "GATEWAY_", *(f"{service.upper()}_" for service in environment.SERVICES))
+NO_GATEWAY = {"COMANDA_GATEWAY_PORT": "0"}
+"""Or all of them would want the same port."""
 
 
 class Installation:
-    """Four services under one supervisor.
+    """Four services under one supervisor, and a gateway if the variables name a port for it.
 
     Args:
         data: its data folder.
@@ -33,7 +35,7 @@ class Installation:
         ports = zip(environment.SERVICES, free_ports(len(environment.SERVICES)), strict=True)
         chosen = {f"{service.upper()}_PORT": str(port) for service, port in ports}
         self.data = data
-        self._environment = {**inherited, **chosen, "COMANDA_DATA": str(data), **variables}
+        self._environment = {**inherited, **chosen, "COMANDA_DATA": str(data), **NO_GATEWAY, **variables}
         self.variables = environment.derive(self._environment)
         self.output: list[str] = []
         self._process: subprocess.Popen[str] | None = None

@@ -15,6 +15,9 @@ _HEAD = """\
 # --- the installation ---
 # where databases, keys and logs are kept
 #COMANDA_DATA=.data
+# where the gateway with the shop listens, if Caddy is installed; default: 8080 if that is free; 0: no gateway
+#COMANDA_GATEWAY_HOST=127.0.0.1
+#COMANDA_GATEWAY_PORT=
 # a PostgreSQL server, postgresql://user:password@host:port/: one database per service there, made if missing
 #COMANDA_POSTGRES_URL=
 # the first administrator, made only when there is none; default: a password is made up and kept in COMANDA_DATA

@@ -20,6 +20,10 @@ MAX_SOCKET_CHARS = 90
 
 LOG_ROTATION = "10MB"
 
+GATEWAY = "gateway"
+GATEWAY_SHUTDOWN_SECONDS = 20
+"""`grace_period` in deploy/gateway/Caddyfile."""
+
 _CONFIGURATION = """\
 [supervisord]
 nodaemon = true
@@ -43,8 +47,8 @@ programs = {programs}
 """
 
 _PROGRAM = """
-[program:{service}]
-command = {python} -m comanda.{service}
+[program:{name}]
+command = {python} -m {module}
 autostart = true
 autorestart = true
 startsecs = 1
@@ -54,20 +58,23 @@ stopwaitsecs = {stop_seconds}
 stopasgroup = false
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = %(here)s/../logs/{service}.log
+stdout_logfile = %(here)s/../logs/{name}.log
 stdout_logfile_maxbytes = {rotation}
 stdout_logfile_backups = 3
 """
 
 
-def write_configuration(data: Path, settings: Mapping[str, "ServiceSettings"]) -> Path:
+def write_configuration(data: Path, settings: Mapping[str, "ServiceSettings"], *, gateway: bool = False) -> Path:
     path = data / "run" / "supervisor.conf"
-    path.write_text(configuration(data, settings))
+    path.write_text(configuration(data, settings, gateway=gateway))
     return path
 
 
-def configuration(data: Path, settings: Mapping[str, "ServiceSettings"]) -> str:
+def configuration(data: Path, settings: Mapping[str, "ServiceSettings"], *, gateway: bool = False) -> str:
     """The text of the supervisor's configuration file."""
+    programs = {service: (f"comanda.{service}", setting.shutdown_seconds) for service, setting in settings.items()}
+    if gateway:
+        programs[GATEWAY] = ("comanda.cli.gateway_process", GATEWAY_SHUTDOWN_SECONDS)
     # Paths below the data folder are given from where the file is: nothing in their names can then be misread.
     python = _escaped(shlex.quote(sys.executable))
     # The supervisor warns a root user that no user is named; others may not name one.
@@ -77,11 +84,11 @@ def configuration(data: Path, settings: Mapping[str, "ServiceSettings"]) -> str:
         user=user,
         rotation=LOG_ROTATION,
         socket=f"%(here)s/{path.name}" if path.parent == data / "run" else _escaped(str(path)),
-        programs=",".join(settings),
+        programs=",".join(programs),
     )
-    for service, setting in settings.items():
+    for name, (module, shutdown_seconds) in programs.items():
         text += _PROGRAM.format(
-            service=service, python=python, stop_seconds=setting.shutdown_seconds + 5, rotation=LOG_ROTATION
+            name=name, module=module, python=python, stop_seconds=shutdown_seconds + 5, rotation=LOG_ROTATION
         )
     return text
 
@@ -101,7 +108,7 @@ def socket_path(data: Path) -> Path:
 
 @dataclass(frozen=True)
 class Program:
-    """A supervised service, as the supervisor sees it."""
+    """A supervised service, or the gateway, as the supervisor sees it."""
 
     name: str
     state: str

@@ -1,17 +1,15 @@
-"""`comanda up`: checks everything that can be wrong, then becomes the supervisor of the four services."""
+"""`comanda up`: checks everything that can be wrong, then becomes the supervisor of services and gateway."""
 
-import errno
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comanda.cli import environment, supervision
+from comanda.cli import environment, gateway, listening, supervision
 from comanda.cli.errors import CommandFailed
 from comanda.cli.migrate import create_databases
 
@@ -27,12 +25,15 @@ def up(*, seed: bool) -> None:
     variables = environment.prepared()
     settings = environment.load_settings()
     _check_ports(settings)
+    front = gateway.plan(variables, settings)
     data = _data_folder(variables)
     _check_folder_is_free(data)
     create_databases(variables, environment.SERVICES)
     _create_keys(data)
-    configuration = supervision.write_configuration(data, settings)
+    configuration = supervision.write_configuration(data, settings, gateway=front is not None)
     _raise_open_files()
+    if front is not None:
+        variables = front.complete(variables)
     variables["COMANDA_SUPERVISOR_PID"] = str(os.getpid())
     # The announcer inherits this, so a Ctrl-C in the terminal is for the supervisor alone, which sets handlers of its
     # own as soon as it runs; the services that it starts inherit neither.
@@ -65,34 +66,11 @@ def _data_folder(variables: Mapping[str, str]) -> Path:
 def _check_ports(settings: Mapping[str, "ServiceSettings"]) -> None:
     faults, taken = [], set[tuple[str, int]]()
     for setting in settings.values():
-        place = (setting.host, setting.port)
-        faults.append(_port_fault(setting, is_taken=place in taken))
-        taken.add(place)
+        place = listening.Place(setting.host, setting.port, setting.variable("host"), setting.variable("port"))
+        faults.append(place.fault(is_taken=(place.host, place.port) in taken))
+        taken.add((place.host, place.port))
     if any(faults):
         raise CommandFailed("\n".join(filter(None, faults)))
-
-
-def _port_fault(settings: "ServiceSettings", *, is_taken: bool) -> str:
-    """What is wrong with where a service is to listen, naming the setting; empty if nothing is."""
-    place, port, host = f"{settings.host}:{settings.port}", settings.variable("port"), settings.variable("host")
-    if settings.port == 0:
-        return f"{port}: 0 is no port that the other services could find"
-    if is_taken:
-        return f"{place} is given to two services: set {port} to another port"
-    try:
-        family, _, _, _, socket_address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(socket_address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return f"{place} is in use: set {port} to another port"
-        if error.errno == errno.EACCES:
-            return f"{place} needs more rights than this user has: set {port} to another port"
-        return f"{host}: cannot listen on {settings.host}: {error.strerror}"
-    return ""
 
 
 def _check_folder_is_free(data: Path) -> None:
