@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from comanda.cli import announce, environment, seed
+from comanda.cli import announce, environment, gateway, seed, supervision
 from comanda.cli.errors import CommandFailed
+from comanda.cli.supervision import Program
 
 
 class Readiness(http.server.BaseHTTPRequestHandler):
@@ -65,6 +66,44 @@ class TestAnnounce:
 
         monkeypatch.setattr(announce, "_is_ready", closed)
         announce.announce(seed=False)
+
+
+class TestGateway:
+    @pytest.fixture
+    def variables(self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+        variables |= {"GATEWAY_INSTANCE": "x", "COMANDA_GATEWAY_PORT": "4711"}
+        monkeypatch.setattr(announce, "GATEWAY_SECONDS", 0)
+        return variables
+
+    def test_cuando_ella_tambien_lo_esta(
+        self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        answers = iter((False, True))
+        monkeypatch.setattr(gateway, "answers", lambda _: next(answers))
+        monkeypatch.setattr(supervision, "programs", lambda _: [Program("gateway", "STARTING", 1, 0)])
+        announce.announce(seed=False)
+        output = capsys.readouterr().out
+        assert output.split()[:2] == ["tienda", "http://127.0.0.1:4711/"]
+        assert output.endswith("\n\nComanda lista\n")
+
+    def test_no_arranca(
+        self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The services do, and that is said."""
+        monkeypatch.setattr(gateway, "answers", lambda _: False)
+        monkeypatch.setattr(supervision, "programs", lambda _: [Program("gateway", "BACKOFF", 0, 0)])
+        announce.announce(seed=False)
+        output = capsys.readouterr().out
+        assert output.startswith("No gateway: it does not start. Why: ")
+        assert "tienda" not in output
+        assert output.endswith("\n\nComanda lista\n")
+
+    def test_ya_no_hay_supervisor(self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        def gone(_: Path) -> list[Program]:
+            raise supervision.NotRunning
+
+        monkeypatch.setattr(supervision, "programs", gone)
+        assert not announce._is_starting(Path("/data"))
 
 
 class TestSeedOnce:

@@ -1,6 +1,9 @@
 """Whether there is a gateway, and what it and the services are told. That it works is for tests/e2e."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +101,24 @@ class TestComplete:
 class TestAnswers:
     def test_nadie(self) -> None:
         assert not gateway.answers({"COMANDA_GATEWAY_PORT": "1", "GATEWAY_INSTANCE": "x"})
+
+
+class TestProcess:
+    def run(self, port: int, supervisor: int) -> str:
+        variables = {"COMANDA_GATEWAY_PORT": str(port), "COMANDA_SUPERVISOR_PID": str(supervisor)}
+        command = [sys.executable, "-m", "comanda.cli.gateway_process"]
+        done = subprocess.run(
+            command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 1
+        return done.stderr
+
+    def test_puerto_en_uso(self, busy_port: int) -> None:
+        reason = f"127.0.0.1:{busy_port} is in use: set COMANDA_GATEWAY_PORT to another port\n"
+        assert self.run(busy_port, os.getpid()) == reason
+
+    def test_sin_supervisor(self) -> None:
+        assert self.run(free_ports(1)[0], 1 if os.getpid() != 1 else 2) == "the supervisor is gone\n"
 
 
 class TestAddress:
