@@ -97,8 +97,21 @@ class TestPages:
         assert client.get("/", headers={"If-None-Match": tag}).status_code == 304
 
     @pytest.mark.parametrize("path", ["/restablecer", "/verificar"])
-    def test_enlaces_de_los_correos(self, client: httpx2.Client, path: str) -> None:
-        assert client.get(path).content == client.get("/").content
+    def test_enlaces_de_los_correos(self, tmp_path: Path, path: str) -> None:
+        (tmp_path / "index.html").write_text("the shop")
+        with caddy(tmp_path) as client:
+            assert client.get(path).text == "the shop"
+            (tmp_path / path[1:]).mkdir()
+            (tmp_path / path[1:] / "index.html").write_text("a page of its own")
+            assert client.get(path, follow_redirects=True).text == "a page of its own"
+
+    @pytest.mark.parametrize("name", [".env", "README.md", "vendor.py", "package.json", "tests/a.js"])
+    def test_lo_que_no_es_de_la_tienda(self, tmp_path: Path, name: str) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        with caddy(tmp_path) as client:
+            assert _problem(client.get(f"/{name}")) == (404, "no-encontrado")
 
     def test_solo_se_leen(self, client: httpx2.Client) -> None:
         assert _problem(client.post("/index.html")) == (405, "metodo-no-permitido")
