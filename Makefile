@@ -12,7 +12,7 @@ PYTEST = .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-run: .venv/.installed ## install what is missing, then start the four services (Ctrl-C stops them)
+run: .venv/.installed ## install what is missing, then start services and gateway (Ctrl-C stops them)
 	@.venv/bin/comanda up
 
 demo: .venv/.installed ## the story of an order, with services that really break
