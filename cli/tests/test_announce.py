@@ -78,8 +78,8 @@ class TestGateway:
     def test_cuando_ella_tambien_lo_esta(
         self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        answers = iter((False, True))
-        monkeypatch.setattr(gateway, "answers", lambda _: next(answers))
+        answers = iter((None, "x"))
+        monkeypatch.setattr(gateway, "who_answers", lambda _: next(answers))
         monkeypatch.setattr(supervision, "programs", lambda _: [Program("gateway", "STARTING", 1, 0)])
         announce.announce(seed=False)
         output = capsys.readouterr().out
@@ -90,13 +90,32 @@ class TestGateway:
         self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """The services do, and that is said."""
-        monkeypatch.setattr(gateway, "answers", lambda _: False)
+        monkeypatch.setattr(gateway, "who_answers", lambda _: None)
         monkeypatch.setattr(supervision, "programs", lambda _: [Program("gateway", "BACKOFF", 0, 0)])
         announce.announce(seed=False)
         output = capsys.readouterr().out
-        assert output.startswith("No gateway: it does not start. Why: ")
+        assert output.startswith("No gateway: it does not start. See ")
         assert "tienda" not in output
         assert output.endswith("\n\nComanda lista\n")
+
+    @pytest.mark.parametrize("other", ["", "y"])
+    def test_otro_fue_mas_rapido(
+        self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], other: str
+    ) -> None:
+        """Another installation that started at the same time, for example."""
+        monkeypatch.setattr(gateway, "who_answers", lambda _: other)
+        announce.announce(seed=False)
+        output = capsys.readouterr().out
+        assert output.startswith("No gateway: something else has its port. See ")
+        assert output.endswith("\n\nComanda lista\n")
+
+    def test_no_responde(
+        self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(announce, "PATIENCE_SECONDS", 0)
+        monkeypatch.setattr(gateway, "who_answers", lambda _: None)
+        announce.announce(seed=False)
+        assert capsys.readouterr().out.endswith("\n\nComanda lista\n")
 
     def test_ya_no_hay_supervisor(self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         def gone(_: Path) -> list[Program]:

@@ -1,9 +1,12 @@
 """Whether there is a gateway, and what it and the services are told. That it works is for tests/e2e."""
 
+import http.server
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,27 +101,58 @@ class TestComplete:
         assert self.complete()["AUTH_PUBLIC_URL"] == "http://127.0.0.1:8080"
 
 
-class TestAnswers:
+class Answer(http.server.BaseHTTPRequestHandler):
+    body = b""
+
+    def do_GET(self) -> None:  # the name that the base class calls
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class TestWhoAnswers:
     def test_nadie(self) -> None:
-        assert not gateway.answers({"COMANDA_GATEWAY_PORT": "1", "GATEWAY_INSTANCE": "x"})
+        assert gateway.who_answers({"COMANDA_GATEWAY_PORT": str(free_ports(1)[0])}) is None
+
+    @pytest.mark.parametrize(
+        ("body", "who"),
+        [(b'{"estado":"vivo","instancia":"a1"}', "a1"), (b'{"estado":"vivo"}', ""), (b"<html>", ""), (b"[]", "")],
+    )
+    def test_alguien(self, monkeypatch: pytest.MonkeyPatch, body: bytes, who: str) -> None:
+        monkeypatch.setattr(Answer, "body", body)
+        with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+            assert gateway.who_answers({"COMANDA_GATEWAY_PORT": str(server.server_port)}) == who
 
 
 class TestProcess:
-    def run(self, port: int, supervisor: int) -> str:
-        variables = {"COMANDA_GATEWAY_PORT": str(port), "COMANDA_SUPERVISOR_PID": str(supervisor)}
+    def start(self, supervisor: int, **variables: str) -> "subprocess.Popen[str]":
+        given = {**os.environ, **variables, "COMANDA_SUPERVISOR_PID": str(supervisor)}
         command = [sys.executable, "-m", "comanda.cli.gateway_process"]
-        done = subprocess.run(
-            command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=30, check=False
-        )
-        assert done.returncode == 1
-        return done.stderr
+        return subprocess.Popen(command, env=given, stderr=subprocess.PIPE, text=True)
 
-    def test_puerto_en_uso(self, busy_port: int) -> None:
-        reason = f"127.0.0.1:{busy_port} is in use: set COMANDA_GATEWAY_PORT to another port\n"
-        assert self.run(busy_port, os.getpid()) == reason
+    def test_espera_a_que_el_puerto_quede_libre(self, busy_port: int) -> None:
+        with self.start(os.getpid(), COMANDA_GATEWAY_PORT=str(busy_port)) as process:
+            assert process.stderr is not None
+            reason = f"127.0.0.1:{busy_port} is in use: set COMANDA_GATEWAY_PORT to another port\n"
+            assert process.stderr.readline() == reason
+            assert process.poll() is None
+            process.terminate()
+        assert process.returncode == -signal.SIGTERM
+
+    def test_una_direccion_ajena(self) -> None:
+        with self.start(os.getpid(), COMANDA_GATEWAY_HOST="192.0.2.1") as process:
+            _, reason = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert reason.startswith("COMANDA_GATEWAY_HOST: cannot listen on 192.0.2.1: ")
 
     def test_sin_supervisor(self) -> None:
-        assert self.run(free_ports(1)[0], 1 if os.getpid() != 1 else 2) == "the supervisor is gone\n"
+        with self.start(1 if os.getpid() != 1 else 2) as process:
+            _, reason = process.communicate(timeout=30)
+        assert (process.returncode, reason) == (1, "the supervisor is gone\n")
 
 
 class TestAddress:

@@ -52,16 +52,17 @@ def _front(supervisor: int, data: Path) -> str:
 
     Raises SystemExit when the supervisor is gone.
     """
-    ask_at = time.monotonic() + GATEWAY_SECONDS
-    while not gateway.answers(os.environ):
+    look_at = time.monotonic() + GATEWAY_SECONDS
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while (found := gateway.who_answers(os.environ)) != os.environ[gateway.INSTANCE_VARIABLE]:
         if os.getppid() != supervisor:
             sys.exit(1)
-        if time.monotonic() >= ask_at:
-            if not _is_starting(data):
-                why = data / "logs" / f"{supervision.GATEWAY}.log"
-                print(f"No gateway: it does not start. Why: {why}. Or set {gateway.PORT_VARIABLE}.", flush=True)
-                return ""
-            ask_at = time.monotonic() + GATEWAY_SECONDS
+        now = time.monotonic()
+        if found is not None or now >= give_up_at or (now >= look_at and not _is_starting(data)):
+            what = "something else has its port" if found is not None else "it does not start"
+            why = data / "logs" / f"{supervision.GATEWAY}.log"
+            print(f"No gateway: {what}. See {why}, or set {gateway.PORT_VARIABLE}.", flush=True)
+            return ""
         time.sleep(POLL_SECONDS)
     return gateway.address(os.environ)
 

@@ -107,18 +107,21 @@ def address(variables: Mapping[str, str]) -> str:
     return f"http://[{host}]:{found.port}" if ":" in host else f"http://{host}:{found.port}"
 
 
-def answers(variables: Mapping[str, str]) -> bool:
-    """Whether the gateway of this very start does."""
+def who_answers(variables: Mapping[str, str]) -> str | None:
+    """The instance of the gateway that does, empty for anything else; None: nobody."""
     url = urlsplit(address(variables))
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=5)
     try:
         connection.request("GET", "/livez")
-        document = json.loads(connection.getresponse().read(1000))
-        return bool(document["instancia"] == variables[INSTANCE_VARIABLE])
-    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
-        return False
+        answer = connection.getresponse().read(1000)
+    except (OSError, http.client.HTTPException):
+        return None
     finally:
         connection.close()
+    try:
+        return str(json.loads(answer)["instancia"])
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def _is_loopback(url: str) -> bool:
