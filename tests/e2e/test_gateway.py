@@ -225,12 +225,15 @@ class TestAllowList:
 class TestFailures:
     def test_un_servicio_no_esta(self, tmp_path: Path) -> None:
         with caddy(tmp_path, INVENTARIO_UPSTREAMS=f"127.0.0.1:{free_ports(1)[0]}") as client:
-            answer = client.get("/inventario/x")
+            answer = client.get("/inventario/x?buscar=cosas-secretas", headers={"Authorization": "Bearer abc.def"})
         assert _problem(answer) == (503, "servicio-no-disponible")
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert (answer.json()["servicio"], answer.json()["status"]) == ("inventario", 503)
         assert answer.json()["instance"] == "/inventario/x"
         assert int(answer.headers["Retry-After"]) > 0
+        log = (tmp_path / "gateway.log").read_text()
+        assert "/inventario/x" in log
+        assert not {secret for secret in ("cosas-secretas", "abc.def") if secret in log}
 
     def test_lo_que_pudo_llegar_no_se_repite(self, tmp_path: Path) -> None:
         """The outcome is unknown: the client alone knows whether it may ask again."""
