@@ -111,6 +111,7 @@ def caddy(folder: Path, **variables: str) -> Iterator[httpx2.Client]:
         "GATEWAY_SITE": f"http://:{port}",
         "GATEWAY_BIND": "127.0.0.1",
         "GATEWAY_STATE": str(folder / "caddy"),
+        "XDG_DATA_HOME": str(folder),
         "GATEWAY_WEB": str(folder),
         **variables,
     }

@@ -55,6 +55,10 @@ class TestUp:
         lines = [line.split() for line in fronted.output if line.strip()]
         assert lines[0] == ["tienda", f"{gateway.address(fronted.variables)}/"]
 
+    def test_lo_suyo_esta_con_lo_demas(self, fronted: Installation) -> None:
+        """Nothing is left in anybody's home."""
+        assert list((fronted.data / "run" / "caddy").rglob("instance.uuid"))
+
     def test_status(self, fronted: Installation) -> None:
         lines = [line.split() for line in fronted.run("status").stdout.splitlines()]
         assert [line[0] for line in lines] == [*environment.SERVICES, "gateway"]

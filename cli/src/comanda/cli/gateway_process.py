@@ -30,6 +30,7 @@ def main() -> NoReturn:
         for name, value in os.environ.items()
         if name in PASSED_ON or name.startswith("GATEWAY_") or name.endswith("_UPSTREAMS")
     }
+    environment["XDG_DATA_HOME"] = environment["GATEWAY_STATE"]  # or it leaves a file in the home of whoever starts it
     environment["GATEWAY_BIND"] = f"fd/{listener.fileno()}"
     caddy = str(gateway.caddy())
     command = [caddy, "run", "--config", str(gateway.CADDYFILE), "--adapter", "caddyfile"]
