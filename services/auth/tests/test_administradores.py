@@ -14,7 +14,7 @@ from comanda.auth.domain import EmailEnUso
 from comanda.auth.politica import Politica
 from comanda.auth.tables import auditoria, familias, origenes, usuarios
 from comanda.common.problems import DatosInvalidos
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 NUEVA = "otra muy distinta"
 pytestmark = pytest.mark.usefixtures("sin_bucle")

@@ -8,7 +8,7 @@ import pytest
 from breaches import write_list
 from mailed import EMAIL, PASSWORD, RESTABLECER, Recibir, enlace, olvidada, restablecer
 
-from comanda.common.testing import problem
+from comanda.testing import problem
 
 FILTRADA = "tres tigres en un trigal"
 MALAS = {

@@ -21,9 +21,8 @@ from comanda.auth.settings import Settings
 from comanda.auth.tables import claves, usuarios
 from comanda.common.app import NotReady
 from comanda.common.database import Database
-from comanda.testing import Databases, FakeClock, running
 from comanda.common.migrations import migrate
-from comanda.common.testing import Databases, FakeClock, running
+from comanda.testing import Databases, FakeClock, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 
