@@ -1,0 +1,105 @@
+/** Calls to the services: who one is, time limits, and errors as `Problem`. */
+
+import { SIN_CONEXION, SIN_RESPUESTA, Problem, problemOf } from "./problems.js";
+import { token } from "./token.js";
+
+const TIMEOUT_MS = 15_000;
+
+/**
+ * @typedef {object} Answer
+ * @property {number} status
+ * @property {any} body       parsed JSON, null if there is none
+ * @property {string|null} etag
+ * @property {Headers} headers
+ */
+
+/**
+ * One call, as the person who is logged in.
+ *
+ * A 401 renews the access token and tries once more; if the session is over, it waits for the person to log in again.
+ *
+ * @param {string} method
+ * @param {string} path  from the root, without the query
+ * @param {object} [options]
+ * @param {Record<string, any>} [options.query]  what is null, undefined or "" is left out
+ * @param {any} [options.body]  sent as JSON
+ * @param {Record<string, string>} [options.headers]
+ * @param {AbortSignal} [options.signal]
+ * @param {number} [options.timeout]  milliseconds
+ * @param {boolean} [options.anonymous]  without a token
+ * @returns {Promise<Answer>}
+ * @throws {Problem} for every answer that is no success, and for none
+ * @throws {DOMException} AbortError when `signal` says so
+ */
+export async function request(method, path, options = {}) {
+  const used = options.anonymous ? null : await token.current();
+  try {
+    return await send(method, path, options, used);
+  } catch (problem) {
+    if (options.anonymous || problem.status !== 401) throw problem;
+    return send(method, path, options, await token.after(used));
+  }
+}
+
+export const get = async (path, query, options) => (await request("GET", path, { query, ...options })).body;
+export const post = async (path, body, options) => (await request("POST", path, { body, ...options })).body;
+export const patch = async (path, body, options) => (await request("PATCH", path, { body, ...options })).body;
+export const remove = async (path, options) => (await request("DELETE", path, options)).body;
+
+/**
+ * A response that is still arriving, for streams and downloads. No time limit; otherwise as `request`.
+ *
+ * @returns {Promise<Response>}
+ */
+export async function open(path, { headers, query, signal } = {}) {
+  const used = await token.current();
+  const ask = (bearer) => answered(fetch(address(path, query), { headers: withToken(headers, bearer), signal }), signal);
+  const response = await ask(used);
+  const usable = response.status === 401 ? await ask(await token.after(used)) : response;
+  if (!usable.ok) throw await problemOf(usable);
+  return usable;
+}
+
+/** @returns {Promise<Answer>} */
+async function send(method, path, { query, body, headers, signal, timeout = TIMEOUT_MS }, bearer) {
+  const limit = AbortSignal.timeout(timeout);
+  const all = { Accept: "application/json", ...withToken(headers, bearer) };
+  if (body !== undefined) all["Content-Type"] ??= "application/json";
+  const response = await answered(
+    fetch(address(path, query), {
+      method,
+      headers: all,
+      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      credentials: "same-origin",
+    }),
+    signal,
+  );
+  if (!response.ok) throw await problemOf(response);
+  const text = await answered(response.text(), signal);
+  return {
+    status: response.status,
+    body: text ? JSON.parse(text) : null,
+    etag: response.headers.get("ETag"),
+    headers: response.headers,
+  };
+}
+
+/** What a fetch gives, its failures as `Problem`; being told to stop is none. */
+async function answered(promise, signal) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (signal?.aborted) throw signal.reason;
+    throw new Problem({ slug: error.name === "TimeoutError" ? SIN_RESPUESTA : SIN_CONEXION });
+  }
+}
+
+function withToken(headers, bearer) {
+  return bearer ? { ...headers, Authorization: `Bearer ${bearer}` } : { ...headers };
+}
+
+function address(path, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}

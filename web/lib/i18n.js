@@ -1,0 +1,65 @@
+/** The languages: which one, its texts, and how a text is filled in. */
+
+import { signal } from "./html.js";
+import { keep, recall } from "./storage.js";
+
+export const LANGUAGES = { es: "Español", en: "English" };
+
+/** The language in force, `es` or `en`. */
+export const lang = signal("es");
+
+const texts = signal({});
+const parts = new Set(["base"]);
+
+/** Loads the texts of the person's language: the one chosen here before, else the first of the browser's that we speak. */
+export async function start() {
+  const known = [recall("lang"), ...navigator.languages.map((tag) => tag.slice(0, 2)), "en"];
+  await choose(known.find((tag) => tag in LANGUAGES));
+}
+
+/** Changes the language, at once and for later visits. */
+export async function chooseLanguage(tag) {
+  await choose(tag);
+  keep("lang", tag);
+}
+
+/** Adds the texts of a part of the client, `i18n/<language>-<part>.js`, now and in whatever language comes. */
+export async function loadTexts(part) {
+  if (parts.has(part)) return;
+  parts.add(part);
+  texts.value = { ...texts.value, ...(await load(lang.value, part)) };
+}
+
+/**
+ * The text under a name, with `{names}` filled in. A text in forms (`{one, other}`) is chosen by `values.n`.
+ * A name without a text is itself.
+ */
+export function t(name, values = {}) {
+  const text = texts.value[name];
+  if (text === undefined) return name;
+  const chosen = typeof text === "string" ? text : (text[plural(values.n)] ?? text.other);
+  return chosen.replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+}
+
+/** Whether there is a text of that name. */
+export const has = (name) => name in texts.value;
+
+/** What to tell a person about a problem: our words for its slug, else the service's own. */
+export function explain(problem) {
+  const name = `problema.${problem.slug}`;
+  const seconds = problem.retryAfter ?? "";
+  if (has(name)) return t(name, { ...problem.extras, seconds, servicio: t(`servicio.${problem.extras?.servicio}`) });
+  return problem.detail || problem.title || t("problema.desconocido");
+}
+
+async function choose(tag) {
+  const loaded = await Promise.all([...parts].map((part) => load(tag, part)));
+  texts.value = Object.assign({}, ...loaded);
+  lang.value = tag;
+  document.documentElement.lang = tag;
+}
+
+const load = async (tag, part) =>
+  (await import(part === "base" ? `../i18n/${tag}.js` : `../i18n/${tag}-${part}.js`)).default;
+
+const plural = (n) => new Intl.PluralRules(lang.value).select(Number(n));

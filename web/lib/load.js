@@ -1,0 +1,100 @@
+/** Hooks that read from the services: one answer, or a list page by page. What is asked anew ends what was asked before. */
+
+import { get } from "./api.js";
+import { useEffect, useRef, useState } from "./html.js";
+
+/**
+ * One answer.
+ *
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} read
+ * @param {any[]} inputs  when one changes, it is read again
+ * @returns {{data: T | null, problem: import("./problems.js").Problem | null, loading: boolean,
+ *   reload: () => Promise<void>, change: (change: (data: T) => T) => void}}  the last data stay while it is read again
+ */
+export function useLoad(read, inputs) {
+  const [state, setState] = useState({ data: null, problem: null, loading: true });
+  const running = useRef(null);
+
+  const reload = async () => {
+    running.current?.abort();
+    const { signal } = (running.current = new AbortController());
+    setState((before) => ({ ...before, loading: true }));
+    try {
+      const data = await read(signal);
+      if (!signal.aborted) setState({ data, problem: null, loading: false });
+    } catch (problem) {
+      if (!signal.aborted) setState((before) => ({ ...before, problem, loading: false }));
+    }
+  };
+
+  useEffect(() => {
+    setState({ data: null, problem: null, loading: true });
+    reload();
+    return () => running.current?.abort();
+  }, inputs);
+
+  return { ...state, reload, change: (change) => setState((before) => ({ ...before, data: change(before.data) })) };
+}
+
+/**
+ * A list with keyset pagination, which grows by `more`.
+ *
+ * @param {string} path
+ * @param {Record<string, any>} query  when it changes, the list begins anew
+ * @param {(items: any[], signal: AbortSignal) => Promise<void>} [enrich]  adds to each page before it is shown
+ * @returns {{items: any[] | null, problem: any, loading: boolean, hasMore: boolean, more: () => void,
+ *   reload: () => void, change: (change: (items: any[]) => any[]) => void}}  items null: nothing was read yet
+ */
+export function usePages(path, query, enrich) {
+  const [state, setState] = useState({ items: null, next: null, problem: null, loading: true });
+  const running = useRef(null);
+
+  const read = async (cursor, before) => {
+    running.current?.abort();
+    const { signal } = (running.current = new AbortController());
+    setState((state) => ({ ...state, loading: true }));
+    try {
+      const page = await get(path, { ...query, cursor }, { signal });
+      await enrich?.(page.elementos, signal);
+      if (signal.aborted) return;
+      setState({ items: [...before, ...page.elementos], next: page.siguiente, problem: null, loading: false });
+    } catch (problem) {
+      if (!signal.aborted) setState((state) => ({ ...state, problem, loading: false }));
+    }
+  };
+
+  useEffect(() => {
+    read(null, []);
+    return () => running.current?.abort();
+  }, [path, JSON.stringify(query)]);
+
+  return {
+    ...state,
+    hasMore: state.next !== null,
+    more: () => read(state.next, state.items),
+    reload: () => read(null, []),
+    change: (change) => setState((before) => ({ ...before, items: before.items && change(before.items) })),
+  };
+}
+
+/** A value that follows another once that has rested, for searching while somebody types. */
+export function useRested(value, milliseconds = 200) {
+  const [rested, setRested] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(setRested, milliseconds, value);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return rested;
+}
+
+/** The time, in milliseconds since 1970, every so often; not while `running` is false. */
+export function useNow(running = true, every = 1000) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    if (!running) return undefined;
+    const timer = setInterval(() => setNow(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [running, every]);
+  return now;
+}

@@ -1,0 +1,54 @@
+/** Answers that are no success, as one kind of error (RFC 9457). */
+
+const TYPE_BASE = "https://comanda.dev/problemas/";
+
+/** Nobody answered: the network is away, or the answer was lost. The effect of a write is unknown. */
+export const SIN_CONEXION = "sin-conexion";
+/** The answer took too long. The effect of a write is unknown. */
+export const SIN_RESPUESTA = "sin-respuesta";
+
+/** What a service answered, or that none did (`status` 0). */
+export class Problem extends Error {
+  /**
+   * @param {{slug: string, status?: number, title?: string, detail?: string, extras?: Record<string, any>,
+   *   retryAfter?: number | null, requestId?: string | null}} known  `retryAfter` in seconds
+   */
+  constructor({ slug, status = 0, title = "", detail = "", extras = {}, retryAfter = null, requestId = null }) {
+    super(detail || title || slug);
+    Object.assign(this, { name: "Problem", slug, status, title, detail, extras, retryAfter, requestId });
+  }
+
+  /** Whether the same request may succeed later, although nothing about it changes. */
+  get isTransient() {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+
+  /** The messages of a 422 by field; the first of each. */
+  get fields() {
+    const fields = {};
+    for (const { campo, mensaje } of this.extras.errores ?? []) fields[campo] ??= mensaje;
+    return fields;
+  }
+}
+
+/** @param {Response} response one whose status is no success */
+export async function problemOf(response) {
+  const body = await response.json().catch(() => ({}));
+  const { type = "", title, status, detail, instance, ...extras } = body ?? {};
+  return new Problem({
+    slug: String(type).startsWith(TYPE_BASE) ? type.slice(TYPE_BASE.length) : `http-${response.status}`,
+    status: response.status,
+    title,
+    detail,
+    extras,
+    retryAfter: retryAfterSeconds(response.headers.get("Retry-After")),
+    requestId: response.headers.get("X-Request-Id"),
+  });
+}
+
+/** Seconds of a `Retry-After` (RFC 9110 §10.2.3: a number or a date), at most an hour; null if there is none. */
+export function retryAfterSeconds(header, now = Date.now()) {
+  if (!header) return null;
+  const seconds = /^\d+$/.test(header.trim()) ? Number(header) : (Date.parse(header) - now) / 1000;
+  return Number.isFinite(seconds) ? Math.min(Math.max(Math.ceil(seconds), 0), 3600) : null;
+}

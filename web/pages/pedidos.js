@@ -1,0 +1,6 @@
+import { html } from "../lib/html.js";
+import { Page } from "../lib/ui.js";
+
+export default function Pagina() {
+  return html`<${Page} title="pedidos"><//>`;
+}
