@@ -9,7 +9,7 @@ const SHOWN_MS = 5_000;
 const messages = signal([]);
 let count = 0;
 
-/** @param {string} text @param {"good" | "bad" | "info"} [kind] */
+/** @param {string} text @param {"good" | "bad" | "unseen"} [kind]  unseen: read out only, where the eye needs no word */
 export function announce(text, kind = "good") {
   const id = (count += 1);
   messages.value = [...messages.value.slice(-2), { id, text, kind }];
@@ -20,7 +20,7 @@ export function announce(text, kind = "good") {
 export function Announcements() {
   return html`<div class="toasts" role="status" aria-live="polite">
     ${messages.value.map(
-      ({ id, text, kind }) => html`<div class="toast ${kind}" key=${id}>
+      ({ id, text, kind }) => html`<div class=${kind === "unseen" ? "visually-hidden" : `toast ${kind}`} key=${id}>
         <${Icon} name=${kind === "bad" ? "aviso" : "bien"} />
         <span>${text}</span>
         <button type="button" class="icon-button" aria-label=${t("accion.cerrar")} onClick=${() => dismiss(id)}>

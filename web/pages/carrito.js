@@ -77,10 +77,16 @@ function Line({ linea, before, objection }) {
     <${Stepper} value=${cantidad} of=${nombre} disabled=${enCurso.value} onChange=${(n) => cambiar(producto_id, n)} />
     <p class="amount figures">${money(amount, moneda)}</p>
     <${IconButton}
-      icon="borrar" label=${t("carrito.quitar", { nombre })} disabled=${enCurso.value} onClick=${() => quitar(producto_id)}
+      icon="borrar" label=${t("carrito.quitar", { nombre })} disabled=${enCurso.value} onClick=${() => remove(producto_id)}
     />
     ${objection && html`<${Objection} linea=${linea} ...${objection} />`}
   </li>`;
+}
+
+/** Its button goes with it, so the focus goes to the heading. */
+function remove(producto_id) {
+  quitar(producto_id);
+  document.querySelector("h1").focus();
 }
 
 /** What stands against a line, and the way out. @param {{disponible: number | null}} props  null: no longer sold */

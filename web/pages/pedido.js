@@ -1,6 +1,158 @@
-import { html } from "../lib/html.js";
-import { Page } from "../lib/ui.js";
+/** One order: what it holds, where it stands, and how it came there; it moves by itself. */
 
-export default function Pagina() {
-  return html`<${Page} title="pedido"><//>`;
+import { get, post } from "../lib/api.js";
+import { useChanges } from "../lib/changes.js";
+import { connection } from "../lib/events.js";
+import { money, timeOfDay } from "../lib/format.js";
+import { html, useState } from "../lib/html.js";
+import { has, t } from "../lib/i18n.js";
+import { useLoad } from "../lib/load.js";
+import { link } from "../lib/router.js";
+import {
+  Button,
+  Countdown,
+  EstadoBadge,
+  Icon,
+  Note,
+  Page,
+  ProblemNote,
+  Skeleton,
+  Time,
+  announce,
+  confirm,
+} from "../lib/ui.js";
+import { updated } from "./pedidos.js";
+
+/** In these an order can be cancelled by whom it belongs to. */
+const CANCELABLES = new Set(["SOLICITADO", "RESERVADO"]);
+
+export default function Pedido({ params: { id } }) {
+  const { data, problem, reload, change } = useLoad((signal) => read(id, signal), [id]);
+
+  useChanges((cambio) => {
+    if (cambio.id !== id || !data) return;
+    change(({ pedido, pasos }) => ({ pedido: updated(pedido, cambio), pasos: withStep(pasos, cambio) }));
+  }, reload);
+
+  return html`<${Page} title=${t("pedido.titulo")} back=${link("/pedidos")}>
+    <${ProblemNote} problem=${problem} onRetry=${reload} />
+    ${data ? html`<${Detail} ...${data} onChanged=${reload} />` : !problem && html`<${Skeleton} rows=${3} />`}
+  <//>`;
+}
+
+async function read(id, signal) {
+  const [pedido, pasos] = await Promise.all([
+    get(`/pedidos/${id}`, {}, { signal }),
+    get(`/pedidos/${id}/historial`, {}, { signal }),
+  ]);
+  return { pedido, pasos };
+}
+
+/** Once each, also if it was read and told. */
+function withStep(pasos, { en, de, a, causa }) {
+  return pasos.some((paso) => paso.a === a && paso.en === en) ? pasos : [...pasos, { en, de, a, causa }];
+}
+
+function Detail({ pedido, pasos, onChanged }) {
+  return html`<div class="order-detail">
+    <div class="stack">
+      <section class="card" aria-labelledby="estado">
+        <div class="card-head">
+          <h2 id="estado">${t("pedido.estado")}</h2>
+          <${EstadoBadge} estado=${pedido.estado} fase=${pedido.fase} />
+        </div>
+        <p role="status">${t(`pedido.fase.${pedido.fase}`)}</p>
+        ${pedido.estado === "CANCELADO" && html`<${Reason} motivo=${pedido.motivo} />`}
+        ${pedido.fase === "RESERVADO" && pedido.reserva_expira_en && html`<${TimeLeft} until=${pedido.reserva_expira_en} />`}
+        ${CANCELABLES.has(pedido.fase) && html`<${Cancel} id=${pedido.id} onDone=${onChanged} />`}
+      </section>
+      <${Lines} pedido=${pedido} />
+    </div>
+    <${Timeline} pedido=${pedido} pasos=${pasos} />
+  </div>`;
+}
+
+function Reason({ motivo }) {
+  return html`<p class="soft">${has(`motivo.${motivo}`) ? t(`motivo.${motivo}`) : t("pedido.motivo", { motivo })}</p>`;
+}
+
+function TimeLeft({ until }) {
+  const [over, setOver] = useState(false);
+  const end = Date.parse(until);
+  return html`<p class="time-left">
+    <${Icon} name="reloj" />
+    ${over
+      ? t("pedido.agotado")
+      : html`<span>${t("pedido.queda")} <${Countdown} until=${end} onEnd=${() => setOver(true)} /></span>`}
+  </p>`;
+}
+
+function Cancel({ id, onDone }) {
+  const [state, setState] = useState({ busy: false, problem: null });
+  const cancel = async () => {
+    const sure = await confirm({
+      title: t("pedido.cancelar.titulo"),
+      text: t("pedido.cancelar.texto"),
+      action: t("pedido.cancelar"),
+      danger: true,
+    });
+    if (!sure) return;
+    setState({ busy: true, problem: null });
+    try {
+      await post(`/pedidos/${id}/cancelar`, {});
+      announce(t("pedido.cancelado"));
+      setState({ busy: false, problem: null });
+    } catch (problem) {
+      setState({ busy: false, problem });
+    }
+    onDone();
+  };
+  // With the stock service away the intent stands and finishes by itself: nothing to repeat.
+  const stands = state.problem?.slug === "servicio-no-disponible";
+  return html`
+    ${stands
+      ? html`<${Note} kind="warning" live><p>${t("pedido.cancelara")}</p><//>`
+      : html`<${ProblemNote} problem=${state.problem} />`}
+    <${Button} kind="danger" busy=${state.busy} onClick=${cancel}>${t("pedido.cancelar")}<//>
+  `;
+}
+
+function Lines({ pedido: { lineas, total, moneda } }) {
+  return html`<section class="card" aria-labelledby="lineas">
+    <h2 id="lineas">${t("pedido.lineas")}</h2>
+    <ul class="order-lines">
+      ${lineas.map(
+        ({ producto_id, nombre, cantidad, precio_unitario, importe }) => html`<li key=${producto_id}>
+          <span class="grow">
+            ${nombre}<br /><span class="soft small figures">${cantidad} × ${money(precio_unitario, moneda)}</span>
+          </span>
+          <span class="figures">${money(importe, moneda)}</span>
+        </li>`,
+      )}
+    </ul>
+    <dl class="sum">
+      <dt>${t("pedido.total")}</dt>
+      <dd class="total figures">${money(total, moneda)}</dd>
+    </dl>
+  </section>`;
+}
+
+function Timeline({ pedido, pasos }) {
+  const open = pedido.estado === "PENDIENTE";
+  return html`<section class="card" aria-labelledby="historia">
+    <div class="card-head">
+      <h2 id="historia">${t("pedido.historia")}</h2>
+      ${open && html`<span class="on-air ${connection.value}">${t(`vivo.${connection.value}`)}</span>`}
+    </div>
+    <ol class="timeline" aria-live="polite" data-testid="historial">
+      ${pasos.map(
+        ({ a, en }, at) => html`<li key=${`${a}${en}`} class=${at === pasos.length - 1 ? `latest ${a.toLowerCase()}` : ""}>
+          <strong>${t(`paso.${a}`)}</strong>
+          <span class="soft small"><${Time} value=${en} /> <span class="figures">(${timeOfDay(en)})</span></span>
+        </li>`,
+      )}
+      ${open && html`<li class="next"><span class="soft">${t(`pedido.sigue.${pedido.fase}`)}</span></li>`}
+    </ol>
+    <p class="soft small">${t("pedido.numero")} <code>${pedido.id}</code></p>
+  </section>`;
 }

@@ -3,7 +3,7 @@
 import { Art } from "../lib/art.js";
 import { agregar, cambiar, lineas } from "../lib/cart.js";
 import { money } from "../lib/format.js";
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { usePages, useRested } from "../lib/load.js";
 import { go } from "../lib/router.js";
@@ -68,6 +68,15 @@ function Catalogue({ pages, buscar, onClear }) {
 
 function Card({ producto }) {
   const inCart = lineas.value.find(({ producto_id }) => producto_id === producto.id)?.cantidad ?? 0;
+  const act = useRef(null);
+  // The button that was pressed gives way to another: the focus goes there, not away.
+  useEffect(() => {
+    if (act.current.dataset.left) act.current.querySelector("button:last-of-type").focus();
+    delete act.current.dataset.left;
+  }, [inCart > 0]);
+  const leaving = () => {
+    act.current.dataset.left = "true";
+  };
   return html`<li class="card product" data-testid="producto" data-sku=${producto.sku}>
     <${Art} id=${producto.id} />
     <div class="product-text">
@@ -76,13 +85,16 @@ function Card({ producto }) {
     </div>
     <p class="price figures">${money(producto.precio, producto.moneda)}</p>
     <${Availability} disponible=${producto.disponible} />
-    <div class="product-act">
+    <div class="product-act" ref=${act}>
       ${inCart > 0
         ? html`<${Stepper}
             value=${inCart} of=${producto.nombre} max=${producto.disponible}
-            onChange=${(cantidad) => cambiar(producto.id, cantidad)}
+            onChange=${(cantidad) => {
+              if (cantidad === 0) leaving();
+              cambiar(producto.id, cantidad);
+            }}
           />`
-        : html`<${Button} kind="primary" icon="mas" disabled=${producto.disponible === 0} onClick=${() => add(producto)}>
+        : html`<${Button} kind="primary" icon="mas" disabled=${producto.disponible === 0} onClick=${() => add(producto) && leaving()}>
             ${t("tienda.agregar")}<span class="visually-hidden"> ${producto.nombre}</span>
           <//>`}
     </div>
@@ -98,5 +110,6 @@ function Availability({ disponible }) {
 
 function add(producto) {
   const added = agregar(producto);
-  announce(t(added ? "tienda.agregado" : "carrito.lleno", { nombre: producto.nombre }), added ? "good" : "bad");
+  announce(t(added ? "tienda.agregado" : "carrito.lleno", { nombre: producto.nombre }), added ? "unseen" : "bad");
+  return added;
 }
