@@ -13,8 +13,9 @@ export const number = (value, options = {}) => formatter("NumberFormat", options
 export const dateTime = (time) =>
   formatter("DateTimeFormat", { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
 
-/** "14:05:09" */
-export const timeOfDay = (time) => formatter("DateTimeFormat", { timeStyle: "medium" }).format(new Date(time));
+/** "3 nov 2026, 14:05:09" */
+export const moment = (time) =>
+  formatter("DateTimeFormat", { dateStyle: "medium", timeStyle: "medium" }).format(new Date(time));
 
 /** "hace 5 minutos", "hace 3 días" */
 export function ago(time, now = Date.now()) {

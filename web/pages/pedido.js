@@ -3,7 +3,7 @@
 import { get, post } from "../lib/api.js";
 import { useChanges } from "../lib/changes.js";
 import { connection } from "../lib/events.js";
-import { money, timeOfDay } from "../lib/format.js";
+import { moment, money } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { has, t } from "../lib/i18n.js";
 import { useLoad } from "../lib/load.js";
@@ -17,7 +17,6 @@ import {
   Page,
   ProblemNote,
   Skeleton,
-  Time,
   announce,
   confirm,
 } from "../lib/ui.js";
@@ -148,7 +147,7 @@ function Timeline({ pedido, pasos }) {
       ${pasos.map(
         ({ a, en }, at) => html`<li key=${`${a}${en}`} class=${at === pasos.length - 1 ? `latest ${a.toLowerCase()}` : ""}>
           <strong>${t(`paso.${a}`)}</strong>
-          <span class="soft small"><${Time} value=${en} /> <span class="figures">(${timeOfDay(en)})</span></span>
+          <time class="soft small figures" datetime=${en}>${moment(en)}</time>
         </li>`,
       )}
       ${open && html`<li class="next"><span class="soft">${t(`pedido.sigue.${pedido.fase}`)}</span></li>`}
