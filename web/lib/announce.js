@@ -12,7 +12,7 @@ let count = 0;
 /** @param {string} text @param {"good" | "bad" | "unseen"} [kind]  unseen: read out only, where the eye needs no word */
 export function announce(text, kind = "good") {
   const id = (count += 1);
-  messages.value = [...messages.value.slice(-2), { id, text, kind }];
+  messages.value = [...messages.value.slice(-1), { id, text, kind }];
   setTimeout(() => dismiss(id), SHOWN_MS);
 }
 

@@ -7,14 +7,19 @@ import { Button, ProblemNote } from "./ui.js";
 /**
  * An input with its label. Further props go to the input (`as`: "textarea" or "select" instead).
  *
- * @param {{label: string, name: string, hint?: any, error?: string, as?: string, children?: any}} props
+ * @param {{label: string, name: string, hint?: any, error?: string, as?: string, autofocus?: boolean, children?: any}} props
  */
-export function Field({ label, name, hint, error, as = "input", children, ...rest }) {
+export function Field({ label, name, hint, error, as = "input", autofocus = false, children, ...rest }) {
   const id = useId();
+  const input = useRef(null);
+  useEffect(() => {
+    if (autofocus) input.current.focus();
+  }, []);
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
   return html`<div class="field">
     <label for=${id}>${label}</label>
     <${as}
+      ref=${input}
       id=${id}
       name=${name}
       aria-describedby=${described || undefined}

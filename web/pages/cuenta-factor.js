@@ -52,7 +52,7 @@ function Enrol({ onClose }) {
       : prepared
         ? html`<${Secret} key="secreto" ...${prepared} onProve=${prove} />`
         : html`<${Form} key="password" action=${t("accion.seguir")} onSend=${prepare}>
-            ${(faults) => html`<${CurrentPassword} hint=${t("factor.porque")} error=${faults.password} />`}
+            ${(faults) => html`<${CurrentPassword} autofocus hint=${t("factor.porque")} error=${faults.password} />`}
           <//>`}
   <//>`;
 }
@@ -65,7 +65,7 @@ function Secret({ secreto, uri, onProve }) {
       <code class="secret" data-testid="secreto">${secreto}</code>
     </p>
     <${Form} action=${t("factor.confirmar")} onSend=${onProve}>
-      ${(faults) => html`<${Code} inputmode="numeric" hint=${t("factor.pideCodigo")} error=${faults.codigo} />`}
+      ${(faults) => html`<${Code} autofocus inputmode="numeric" hint=${t("factor.pideCodigo")} error=${faults.codigo} />`}
     <//>`;
 }
 
@@ -104,7 +104,7 @@ function NewCodes({ onClose }) {
       ? html`<${Codes} codes=${codes} onClose=${onClose} />`
       : html`<p>${t("factor.nuevosTexto")}</p>
           <${Form} action=${t("factor.nuevos")} onSend=${renew}>
-            ${(faults) => html`<${Code} error=${faults.codigo} />`}
+            ${(faults) => html`<${Code} autofocus error=${faults.codigo} />`}
           <//>`}
   <//>`;
 }
