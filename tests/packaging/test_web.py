@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -52,6 +53,12 @@ class TestModules:
         needed = _reachable(WEB / "app.js") - {WEB / "app.js"}
         preloaded = [WEB / name for name in _PRELOAD.findall((WEB / "index.html").read_text())]
         assert sorted(preloaded) == sorted(needed)
+
+
+    @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+    def test_those_that_need_no_browser(self) -> None:
+        run = subprocess.run(["node", "--test", "tests/"], cwd=WEB, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stdout
 
 
 class TestMarkup:

@@ -29,7 +29,7 @@ export function LogIn({ email = "", fixed = false, onDone, extra }) {
         readonly=${fixed} error=${faults.email} required
       />
       <${PasswordField}
-        label=${t("campo.password")} name="password" autocomplete="current-password" error=${faults.password} required
+        label=${t("campo.password")} name="password" autocomplete="current-password" error=${faults.password} autofocus=${fixed} required
       />
     `}
   <//>`;
