@@ -4,7 +4,7 @@ import { Announcements } from "./lib/announce.js";
 import { TEMAS, elegirTema, tema } from "./lib/appearance.js";
 import { unidades } from "./lib/cart.js";
 import { Confirmation } from "./lib/dialog.js";
-import { html, render, useEffect, useState } from "./lib/html.js";
+import { Component, html, render, useEffect, useState } from "./lib/html.js";
 import { LANGUAGES, chooseLanguage, lang, loadTexts, start as startTexts, t } from "./lib/i18n.js";
 import { Icon } from "./lib/icons.js";
 import { LogInAgain } from "./lib/login.js";
@@ -24,7 +24,9 @@ function App() {
     <a class="skip" href="#main" onClick=${skip}>${t("nav.saltar")}</a>
     <${Top} path=${path} />
     <main id="main" tabindex="-1">
-      <${Screen} key=${`${path} ${usuario.value?.id}`} ...${match(ROUTES, path)} query=${query} />
+      <${Guarded} key=${`${path} ${usuario.value?.id}`}>
+        <${Screen} ...${match(ROUTES, path)} query=${query} />
+      <//>
     </main>
     <${Foot} />
     <${Announcements} />
@@ -87,6 +89,22 @@ function Foot() {
   </footer>`;
 }
 
+/** A page that fails does not take the others with it. */
+class Guarded extends Component {
+  static getDerivedStateFromError() {
+    return { failed: true };
+  }
+
+  componentDidCatch(error) {
+    console.error(error);
+  }
+
+  render({ children }, { failed }) {
+    if (!failed) return children;
+    return html`<${ProblemNote} problem=${{ slug: "pagina" }} onRetry=${() => globalThis.location.reload()} />`;
+  }
+}
+
 /** The page of a route, or why it is not shown. */
 function Screen({ route, params, query }) {
   if (!route) return html`<${NotFound} />`;
@@ -130,5 +148,5 @@ function SecondFactorFirst() {
 }
 
 await startTexts();
-await startSession().catch(() => {}); // without auth, the welcome page says what is wrong once one tries to log in
+await startSession();
 render(html`<${App} />`, document.getElementById("app"));

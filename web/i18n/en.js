@@ -266,6 +266,7 @@ export default {
   "servicio.undefined": "a service",
 
   "problema.desconocido": "Something went wrong.",
+  "problema.pagina": "This page failed. Load it again.",
   "problema.sin-conexion": "Could not connect. Check your connection.",
   "problema.sin-respuesta": "The answer takes too long.",
   "problema.error-interno": "Something failed on our side.",

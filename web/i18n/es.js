@@ -266,6 +266,7 @@ export default {
   "servicio.undefined": "un servicio",
 
   "problema.desconocido": "Algo no ha salido bien.",
+  "problema.pagina": "Esta página ha fallado. Recárguela.",
   "problema.sin-conexion": "No se ha podido conectar. Compruebe su conexión.",
   "problema.sin-respuesta": "La respuesta tarda demasiado.",
   "problema.error-interno": "Ha fallado algo por nuestra parte.",

@@ -1,5 +1,6 @@
 /** Calls to the services: who one is, time limits, and errors as `Problem`. */
 
+import { learn } from "./clock.js";
 import { SIN_CONEXION, SIN_RESPUESTA, Problem, problemOf } from "./problems.js";
 import { token } from "./token.js";
 
@@ -75,6 +76,7 @@ async function send(method, path, { query, body, headers, signal, timeout = TIME
     }),
     signal,
   );
+  learn(response.headers);
   if (!response.ok) throw await problemOf(response);
   const text = await answered(response.text(), signal);
   return {

@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 import { post, request } from "./api.js";
 import { continued, resumes, verdict } from "./attempt.js";
 import { lineas, totalVisto, vaciar } from "./cart.js";
+import { now } from "./clock.js";
 import { computed, effect, signal } from "./html.js";
 import { t } from "./i18n.js";
 import { go, location } from "./router.js";
@@ -18,7 +19,7 @@ const TIMEOUT_MS = 30_000;
  *
  * - `idle`
  * - `sending`: with the `problem` of the time before, if there was one
- * - `waiting`: until `until` (as Date.now()), because of `problem`
+ * - `waiting`: until `until`, in the services' time, because of `problem`
  * - `refused`: for good, because of `problem`; what was asked for is in `attempt`
  * - `stopped`: by the person, and nobody knows whether an order was made
  *
@@ -42,13 +43,13 @@ effect(() => {
 /** Orders the cart. @param {string} [total]  what the person agreed to pay; the sum of the prices they saw */
 export function comprar(total = totalVisto.peek()) {
   if (running || !lineas.peek().length) return;
-  follow(continued(recall(name()), lineas.peek(), total, Date.now()));
+  follow(continued(recall(name()), lineas.peek(), total, now()));
 }
 
 /** After a reload, goes on with what had been sent and not been answered. */
 export function reanudar() {
   const attempt = recall(name());
-  if (!running && resumes(attempt, lineas.peek(), Date.now())) follow(attempt);
+  if (!running && resumes(attempt, lineas.peek(), now())) follow(attempt);
 }
 
 /** Does not wait any longer. */
@@ -104,7 +105,7 @@ async function persist(attempt, mine) {
     if (next === "final") return settle({ state: "refused", problem, attempt });
     attempt = { ...attempt, pedido_id: problem.extras.pedido_id ?? attempt.pedido_id };
     keep(name(), attempt);
-    compra.value = { state: "waiting", problem, until: Date.now() + next.retry * 1000, attempt };
+    compra.value = { state: "waiting", problem, until: now() + next.retry * 1000, attempt };
     await pause(next.retry * 1000, mine);
   }
   return undefined;

@@ -1,5 +1,6 @@
 /** Figures and times in the person's language and time zone. */
 
+import { now as present } from "./clock.js";
 import { lang } from "./i18n.js";
 
 const kept = new Map();
@@ -18,7 +19,7 @@ export const moment = (time) =>
   formatter("DateTimeFormat", { dateStyle: "medium", timeStyle: "medium" }).format(new Date(time));
 
 /** "hace 5 minutos", "hace 3 días" */
-export function ago(time, now = Date.now()) {
+export function ago(time, now = present()) {
   const seconds = (new Date(time) - now) / 1000;
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1);
   return formatter("RelativeTimeFormat", { numeric: "auto" }).format(Math.round(seconds / size), unit);

@@ -1,6 +1,7 @@
 /** Hooks that read from the services: one answer, or a list page by page. What is asked anew ends what was asked before. */
 
 import { get } from "./api.js";
+import { now } from "./clock.js";
 import { useEffect, useRef, useState } from "./html.js";
 
 /**
@@ -88,13 +89,13 @@ export function useRested(value, milliseconds = 200) {
   return rested;
 }
 
-/** The time, in milliseconds since 1970, every so often; not while `running` is false. */
+/** The services' time, in milliseconds since 1970, every so often; not while `running` is false. */
 export function useNow(running = true, every = 1000) {
-  const [now, setNow] = useState(Date.now());
+  const [time, setTime] = useState(now());
   useEffect(() => {
     if (!running) return undefined;
-    const timer = setInterval(() => setNow(Date.now()), every);
+    const timer = setInterval(() => setTime(now()), every);
     return () => clearInterval(timer);
   }, [running, every]);
-  return now;
+  return time;
 }

@@ -18,19 +18,27 @@ export const alcance = signal([]);
 /** Whether the session ended in mid-use and the person is being asked to log in again. */
 export const caducada = signal(false);
 
+/** Why the session of an earlier visit could not be taken up yet; null if it was, or there is none. */
+export const demora = signal(null);
+
 let again = null; // { promise, resolve, reject } while `caducada`
 
-/** Takes up the session of an earlier visit, if there is one. Never throws: without one, or without auth, a visitor. */
+/** Takes up the session of an earlier visit, if there is one. Without auth that has to wait: see `demora`. */
 export async function start() {
   token.whenLost(askAgain);
   token.onElsewhere(follow);
-  if (!recall(HINT)) return;
+  if (recall(HINT)) await resume();
+}
+
+/** Tries again what `start` could not. */
+export async function resume() {
+  demora.value = null;
   try {
     await token.renew();
     await identify();
   } catch (problem) {
     if (problem.status === 401) keep(HINT, null);
-    else throw problem;
+    else demora.value = problem;
   }
 }
 
@@ -45,6 +53,7 @@ export async function entrar(datos) {
   const { body } = await request("POST", "/auth/sesion", { body: datos, anonymous: true });
   token.accept(body);
   keep(HINT, true);
+  demora.value = null;
   await identify();
   settle("resolve");
 }

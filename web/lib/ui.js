@@ -140,7 +140,7 @@ export function Time({ value, relative = false }) {
   return html`<time datetime=${value} title=${dateTime(value)}>${relative ? ago(value, now) : dateTime(value)}</time>`;
 }
 
-/** Seconds left until a moment, counted down. @param {{until: number, onEnd?: () => void}} props  until: as Date.now() */
+/** Seconds left until a moment, counted down. @param {{until: number, onEnd?: () => void}} props  until: in the services' time */
 export function Countdown({ until, onEnd }) {
   const left = (until - useNow(true, 500)) / 1000;
   useEffect(() => {

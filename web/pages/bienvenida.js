@@ -3,7 +3,8 @@
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { link, location } from "../lib/router.js";
-import { Icon, Page } from "../lib/ui.js";
+import { demora, resume } from "../lib/session.js";
+import { Icon, Page, ProblemNote } from "../lib/ui.js";
 
 const PROMISES = [
   ["tienda", "bienvenida.catalogo"],
@@ -14,6 +15,7 @@ const PROMISES = [
 export default function Bienvenida() {
   const back = location.value.path === "/" ? {} : { a: location.value.path };
   return html`<${Page} title=${t("bienvenida.titulo")}>
+    <${ProblemNote} problem=${demora.value} onRetry=${resume} />
     <div class="hero">
       <p class="lead">${t("bienvenida.texto")}</p>
       <div class="actions">

@@ -3,7 +3,7 @@
 import { get } from "../lib/api.js";
 import { Art } from "../lib/art.js";
 import { cambiar, lineas, ponerAlDia, quitar, totalVisto, unidades } from "../lib/cart.js";
-import { compra, comprar, enCurso, reanudar } from "../lib/checkout.js";
+import { compra, comprar, enCurso, entendido, reanudar } from "../lib/checkout.js";
 import { money } from "../lib/format.js";
 import { html, useEffect, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
@@ -17,7 +17,12 @@ export default function Carrito() {
   const [before, setBefore] = useState({}); // prices that moved since they were seen, by product
   const refused = compra.value.state === "refused" && compra.value.problem.slug;
 
-  useEffect(reanudar, []);
+  useEffect(() => {
+    reanudar();
+    return () => {
+      if (!enCurso.peek()) entendido();
+    };
+  }, []);
   // Prices move, also while one thinks: looked at again on coming here, and when the shop says that they did.
   useEffect(() => {
     const abort = new AbortController();

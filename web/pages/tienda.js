@@ -21,6 +21,11 @@ export default function Tienda({ query }) {
   const ordenar = ORDENES.includes(query.ordenar) ? query.ordenar : ORDENES[0];
   const pages = usePages("/productos", { activo: true, buscar, ordenar, limite: LIMITE }, conDisponibilidad);
 
+  // Whoever follows a link to the shop wants what it says.
+  useEffect(() => {
+    if ((query.buscar ?? "") !== buscar) setTyped(query.buscar ?? "");
+  }, [query.buscar]);
+
   // In the address, so that it is still there after a reload or on the way back.
   useEffect(() => {
     if (buscar !== (query.buscar ?? "")) go("/tienda", { ...query, buscar }, { replace: true });
