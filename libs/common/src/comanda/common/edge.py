@@ -25,6 +25,7 @@ from comanda.common.problems import (
 from comanda.common.protocol import WHOLE
 from comanda.common.response_headers import NO_STORE, complete, security_headers
 from comanda.common.security import CALLER, source
+from comanda.common.streams import HEAD, EventStream
 from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER, REQUESTS, request_id
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ REFUSALS = frozenset((401, 403))
 """What somebody tried who may not: their lines in the log say who and from where (ASVS 5.0, V16.3.2)."""
 Headers = Mapping[bytes, bytes]
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
-_HEADERS, _STATUS = "comanda.headers", "comanda.status"
+_HEADERS, _STATUS, _STARTED = "comanda.headers", "comanda.status", "comanda.started"
 _durations = cache(REQUESTS.labels)
 
 
@@ -72,8 +73,8 @@ class Edge:
 
         is_head = scope["method"] == "HEAD"
         if is_head:  # the same as GET, without content (RFC 9110 §9.3.2); the server keeps its own scope
-            scope = {**scope, "method": "GET"}
-        scope[_HEADERS], scope[_STATUS] = headers, 0
+            scope = {**scope, "method": "GET", HEAD: True}
+        scope[_HEADERS], scope[_STATUS], scope[_STARTED] = headers, 0, started
         served = REQUEST.set(scope)
 
         async def send_with_id(message: Message) -> None:
@@ -90,9 +91,9 @@ class Edge:
         except ClientGone:
             scope[_STATUS] = 499
         finally:
-            self._in_hand -= 1
             REQUEST.reset(served)
-            self._record(scope, scope[_STATUS], self._wiring.clock.monotonic() - started)
+            if _STARTED in scope:
+                self._let_go(scope, scope[_STATUS])
 
     async def _answer_or_refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -124,6 +125,8 @@ class Edge:
             body = b""
         response = await self._direct.answer(scope, receive, body)
         if response:
+            if isinstance(response, EventStream):  # from here on it is no work in hand
+                self._let_go(scope, response.status_code)
             await response(scope, receive, send)
         else:
             await self._app(scope, _replay(body, receive), send)
@@ -141,6 +144,10 @@ class Edge:
                 return await _read(receive, limit)
         except TimeoutError:
             raise PlazoDelCuerpoAgotado from None
+
+    def _let_go(self, scope: Scope, status: int) -> None:
+        self._in_hand -= 1
+        self._record(scope, status, self._wiring.clock.monotonic() - scope.pop(_STARTED))
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "-")

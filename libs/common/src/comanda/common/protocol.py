@@ -20,6 +20,7 @@ from comanda.common.connections import (
 )
 from comanda.common.problems import Problem, ServicioSaturado
 from comanda.common.response_headers import complete
+from comanda.common.streams import STOP, STOPPING
 from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER
 
 WHOLE = "comanda.whole"
@@ -77,6 +78,18 @@ class JoiningProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self.scope[WHOLE] = True  # type: ignore[literal-required]  # a key of our own
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server stops: a stream ends by itself, unless its client takes nothing."""
+        super().shutdown()
+        if self.cycle is None or self.cycle.response_complete:
+            return
+        scope = cast(dict[str, Any], self.cycle.scope)
+        scope[STOPPING] = True
+        if STOP in scope:
+            scope[STOP]()
+            if self.flow.write_paused:
+                self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._refusal or PeticionMalFormada())
