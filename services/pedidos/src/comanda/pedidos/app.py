@@ -19,10 +19,14 @@ from comanda.common.trust import signer, verifier
 from comanda.pedidos.altas import Altas
 from comanda.pedidos.clients import InventarioHttp
 from comanda.pedidos.domain import Inventario, Productos
+from comanda.pedidos.eventos import Eventos
 from comanda.pedidos.fichas import ProductosHttp
 from comanda.pedidos.recovery import Recovery
 from comanda.pedidos.repository import Repository
+from comanda.pedidos.repository_eventos import EventosRepository
 from comanda.pedidos.routes import routes
+from comanda.pedidos.routes_eventos import EXPIRED, HEARTBEAT, encode
+from comanda.pedidos.routes_eventos import routes as routes_eventos
 from comanda.pedidos.saga import Saga
 from comanda.pedidos.service import Pedidos
 from comanda.pedidos.settings import Settings
@@ -48,8 +52,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
         neighbours["productos"], clock, reuse_seconds=settings.price_reuse_seconds, most=settings.group_commit
     )
     parts = assemble(settings, clock, database, inventario, productos)
+    eventos = _eventos(settings, clock, database)
     services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
-    return common.create_app(
+    app = common.create_app(
         common.Wiring(
             name=NAME,
             description="Orders: placed once, completed or cancelled once, whatever happens in between.",
@@ -58,14 +63,16 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             database=database,
             migrations="comanda.pedidos",
             verifier=verifier(settings, NAME, clock, services),
-            routers=[routes],
+            routers=[routes_eventos, routes],  # in this order: `eventos` is no id
             use_cases=parts.pedidos,
             audit=Audit(auditoria, database, clock),
             circuits=[neighbour.circuit for neighbour in neighbours.values()],
-            loops=parts.loops,
+            loops=[*parts.loops, eventos.follow, eventos.keep_time],
             on_close=[neighbour.aclose for neighbour in neighbours.values()],
         )
     )
+    app.state.eventos = eventos
+    return app
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,21 @@ def assemble(
         backoff_seconds=settings.recovery_backoff_seconds,
     )
     return Parts(pedidos, [recovery.run, keys.keep_swept])
+
+
+def _eventos(settings: Settings, clock: Clock, database: Database) -> Eventos:
+    return Eventos(
+        database,
+        EventosRepository(database),
+        clock,
+        encode,
+        heartbeat=HEARTBEAT,
+        expired=EXPIRED,
+        max_streams=settings.max_streams,
+        max_streams_per_caller=settings.max_streams_per_user,
+        heartbeat_seconds=settings.stream_heartbeat_seconds,
+        poll_seconds=settings.stream_poll_seconds,
+    )
 
 
 def _neighbours(settings: Settings, clock: Clock, transport: Transport | None) -> dict[str, Neighbour]:

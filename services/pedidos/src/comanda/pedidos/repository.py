@@ -42,7 +42,12 @@ _POSTPONE = sa.update(pedidos).where(
     pedidos.c.version == sa.bindparam("seen_version"),
 )
 _POSTPONE_UNDER_LEASE = _POSTPONE.where(pedidos.c.lease == sa.bindparam("seen_lease"))
-_HISTORY = sa.select(historial).where(historial.c.pedido_id == sa.bindparam("pedido_id")).order_by(historial.c.version)
+_RECORDED = ["pedido_id", "version", "en", "de", "a", "causa"]
+_HISTORY = (
+    sa.select(*(historial.c[name] for name in _RECORDED))
+    .where(historial.c.pedido_id == sa.bindparam("pedido_id"))
+    .order_by(historial.c.version)
+)
 _LOCK_CLIENTS = sa.text(
     "SELECT pg_advisory_xact_lock(lock) FROM "
     "(SELECT DISTINCT hashtext(client) AS lock FROM unnest(:clients) AS client ORDER BY 1) AS locks"
@@ -108,7 +113,7 @@ class Repository:
         self._database = database
         insert = BulkInsert(database, pedidos, _INSERTED)
         move = BulkUpdate(database, pedidos, ["id"], _MOVED)
-        record = BulkInsert(database, historial, [column.name for column in historial.c])
+        record = BulkInsert(database, historial, _RECORDED)
         self._read = Statement(database, _READ, _COLUMNS)
         self._lock = BulkRead(database, pedidos, ["id"], ["id", "fase", "version", "lease"], lock=True)
         self._insert = BulkTogether(database, insert, record)

@@ -113,7 +113,7 @@ async def listar(
     hasta: Annotated[Moment | None, Query(description="creados antes de este momento")] = None,
     cliente_id: Annotated[Line | None, Query(max_length=200)] = None,
 ) -> Response:
-    clients = [client for client in (_only_of(caller, ALL_ORDERS), cliente_id) if client is not None]
+    clients = [client for client in (only_of(caller, ALL_ORDERS), cliente_id) if client is not None]
     found = await servicio.listar(page, cliente_ids=clients, estado=estado, desde=desde, hasta=hasta)
     return page_body(found.map(PedidoDocumento.de), request)
 
@@ -121,14 +121,14 @@ async def listar(
 @routes.get("/{pedido_id}", response_model=PedidoDocumento, responses=describe(NoEncontrado), summary="Read an order")
 @direct
 async def consultar(pedido_id: UUID, servicio: Servicio, request: Request, caller: Lector) -> Response:
-    pedido = await servicio.consultar(pedido_id, _only_of(caller, ALL_ORDERS))
+    pedido = await servicio.consultar(pedido_id, only_of(caller, ALL_ORDERS))
     tag = etag(pedido.version)
     return not_modified(request, tag) or _document(pedido)
 
 
 @routes.get("/{pedido_id}/historial", responses=describe(NoEncontrado), summary="What happened to an order")
 async def historial(pedido_id: UUID, servicio: Servicio, caller: Lector) -> list[TransicionDocumento]:
-    transiciones = await servicio.historial(pedido_id, _only_of(caller, ALL_ORDERS))
+    transiciones = await servicio.historial(pedido_id, only_of(caller, ALL_ORDERS))
     return [TransicionDocumento.de_transicion(transicion) for transicion in transiciones]
 
 
@@ -157,11 +157,11 @@ async def cancelar(
     datos: Cancelacion | None = None,
 ) -> Response:
     motivo = (datos.motivo if datos else None) or "cancelado"
-    pedido = await servicio.cancelar(pedido_id, _only_of(caller, MANAGE), motivo, if_match)
+    pedido = await servicio.cancelar(pedido_id, only_of(caller, MANAGE), motivo, if_match)
     return _document(pedido)
 
 
-def _only_of(caller: Principal, scope_for_all: str) -> str | None:
+def only_of(caller: Principal, scope_for_all: str) -> str | None:
     """Whose orders the caller may touch: only its own, unless it has that scope (None)."""
     return None if caller.has(scope_for_all) else caller.subject
 

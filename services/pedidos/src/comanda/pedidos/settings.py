@@ -24,6 +24,11 @@ class Settings(CallerSettings):
     recovery_seconds: Seconds = Field(1, description="pause between two looks for orders that stand still")
     recovery_backoff_seconds: Seconds = Field(30, description="longest pause between two tries to move one order on")
 
+    max_streams: int = Field(1000, ge=1, description="open streams of events per process; more get 503")
+    max_streams_per_user: int = Field(5, ge=1, description="of those, of one user; more get 429")
+    stream_heartbeat_seconds: Seconds = Field(15, description="longest silence on a stream of events")
+    stream_poll_seconds: Seconds = Field(0.5, description="how often a process looks for new events for its streams")
+
     @property
     def lease_seconds(self) -> float:
         """How long one worker may need for one order: a full round of tries, and room for the database."""

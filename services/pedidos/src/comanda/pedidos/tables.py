@@ -14,6 +14,11 @@ OPEN = sa.text("fase NOT IN ('COMPLETADO', 'CANCELADO')")
 CANCELLED = sa.text("fase = 'CANCELADO'")
 COMPLETED = sa.text("fase = 'COMPLETADO'")
 
+NUMBERED = sa.text("numero > 0")
+"""The transitions that are events; those from before there were events have the number 0."""
+
+UNNUMBERED = sa.text("numero IS NULL")
+
 pedidos = sa.Table(
     "pedidos",
     metadata,
@@ -50,6 +55,12 @@ historial = sa.Table(
     sa.Column("de", sa.String(12)),
     sa.Column("a", sa.String(12), nullable=False),
     sa.Column("causa", sa.Text, nullable=False),
+    # Written by whoever numbers events, after the transition was committed (ADR 0028).
+    sa.Column("numero", sa.BigInteger),
+    sa.Column("cliente_id", sa.String(200)),
+    sa.Index("ix_historial_sin_numero", "pedido_id", "version", sqlite_where=UNNUMBERED, postgresql_where=UNNUMBERED),
+    sa.Index("ix_historial_numero", "numero", unique=True, sqlite_where=NUMBERED, postgresql_where=NUMBERED),
+    sa.Index("ix_historial_cliente_id", "cliente_id", "numero", sqlite_where=NUMBERED, postgresql_where=NUMBERED),
 )
 
 idempotency_keys = keys_table(metadata)
