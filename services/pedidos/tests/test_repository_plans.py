@@ -10,6 +10,7 @@ from comanda.common.idempotency import KEPT, SWEEP_ROWS, Answer, Key, Keys
 from comanda.common.pagination import PageRequest
 from comanda.pedidos.domain import Estado
 from comanda.pedidos.repository import Repository, Transition
+from comanda.pedidos.repository_eventos import EventosRepository
 from comanda.pedidos.tables import idempotency_keys
 from comanda.testing import ISSUER, START, FakeClock
 from comanda.testing.filling import Filling
@@ -55,6 +56,8 @@ def fill(sql: Filling) -> Mapping[str, Mapping[str, str]]:
         "de": "'SOLICITADO'",
         "a": "'RESERVADO'",
         "causa": "'existencias reservadas'",
+        "numero": f"CASE WHEN i <= {sql.rows - 10} THEN i END",
+        "cliente_id": f"CASE WHEN i <= {sql.rows - 10} THEN 'cliente-' || (i % {sql.rows // 100 + 1}) END",
     }
     keys = {
         "issuer": f"'{ISSUER}'",
@@ -189,6 +192,60 @@ class TestArrendar:
         asked = await escalas.ask(ask)
         assert asked.answer == []
         asked.assert_by("ix_pedidos_next_attempt_at")
+
+
+class TestEventos:
+    async def test_si_hay_nuevos_y_cual_fue_el_ultimo(self, escalas: Scales) -> None:
+        """As it is asked all the time."""
+
+        async def ask(scale: Scale) -> Any:
+            hay_nuevos, ultimo = await EventosRepository(scale.database).estado(scale.connection)
+            return hay_nuevos, scale.rows - ultimo
+
+        asked = await escalas.ask(ask)
+        assert asked.answer == (True, 10)
+        asked.assert_by("ix_historial_sin_numero", "ix_historial_numero", lookups=2)
+
+    async def test_si_no_hay_ninguno(self, escalas: Scales) -> None:
+        async def ask(scale: Scale) -> Any:
+            repository = EventosRepository(scale.database)
+            await repository.numerar(scale.connection)
+            return (await repository.estado(scale.connection))[0]
+
+        asked = await escalas.ask(ask)
+        assert asked.answer is False
+
+    async def test_numerar(self, escalas: Scales) -> None:
+        async def ask(scale: Scale) -> Any:
+            return await EventosRepository(scale.database).numerar(scale.connection)
+
+        asked = await escalas.ask(ask)
+        assert asked.answer == 10
+        asked.assert_by("ix_historial_sin_numero", "historial_pkey", "pedidos_pkey", lookups=70)
+
+    @pytest.mark.parametrize("fraction", [0.1, 0.99])
+    async def test_los_que_siguen_a_uno(self, escalas: Scales, fraction: float) -> None:
+        async def ask(scale: Scale) -> Any:
+            desde = int(scale.rows * fraction)
+            return await EventosRepository(scale.database).leer(
+                scale.connection, desde=desde, hasta=2**63 - 1, cliente_id=None, limite=50
+            )
+
+        asked = await escalas.ask(ask)
+        assert len(asked.answer) == 50
+        asked.assert_by("ix_historial_numero", "pedidos_pkey", lookups=102)  # each and its order
+
+    @pytest.mark.parametrize("fraction", [0, 0.5])
+    async def test_los_de_un_cliente_que_siguen_a_uno(self, escalas: Scales, fraction: float) -> None:
+        async def ask(scale: Scale) -> Any:
+            desde = int(scale.rows * fraction)
+            return await EventosRepository(scale.database).leer(
+                scale.connection, desde=desde, hasta=scale.rows, cliente_id=ANA, limite=40
+            )
+
+        asked = await escalas.ask(ask)
+        assert len(asked.answer) == 40
+        asked.assert_by("ix_historial_cliente_id", "pedidos_pkey", lookups=41)
 
 
 class TestPendientes:

@@ -47,8 +47,9 @@ _COLUMNS: list[sa.Column[Any]] = [
 _EVENTS = (
     sa.select(*_COLUMNS)
     .join_from(historial, pedidos, pedidos.c.id == historial.c.pedido_id)
-    .where(NUMBERED, historial.c.numero > sa.bindparam("desde", type_=sa.BigInteger))
+    .where(historial.c.numero > sa.bindparam("desde", type_=sa.BigInteger))
     .where(historial.c.numero <= sa.bindparam("hasta", type_=sa.BigInteger))
+    .where(NUMBERED)  # what the indexes hold
     .order_by(historial.c.numero)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
