@@ -33,6 +33,9 @@ CHECKS = [
 LONGEST_URL = 10_000
 """Characters. The HTTP parser below the services refuses what is much longer by itself, in plain text."""
 
+ENDLESS = {"/pedidos/eventos"}
+"""Answered without an end."""
+
 PROFILE = settings(
     max_examples=12,
     derandomize=True,
@@ -50,6 +53,7 @@ class TestEveryRoute:
         schema = schemathesis.openapi.from_url(f"{comanda.address(service)}/openapi.json")
         user = comanda.api().login(*ADMIN).headers(service)
         operations = [result.ok() for result in schema.get_all_operations()]
+        operations = [operation for operation in operations if operation.path not in ENDLESS]
         assert operations
         for operation in operations:
             writes_reservations = operation.path.startswith("/reservas/") and operation.method != "get"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -23,12 +24,12 @@ from comanda.pedidos.tables import historial
 only_postgresql = pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
 
 
-def eventos_de(mundo: Mundo) -> Eventos:
+def eventos_de(mundo: Mundo, clock: FakeClock | None = None) -> Eventos:
     """The tail of a process of its own."""
     return Eventos(
         mundo.database,
         EventosRepository(mundo.database),
-        mundo.clock,
+        clock or mundo.clock,
         encode,
         heartbeat=b"latido;",
         expired=b"fin;",
@@ -274,6 +275,26 @@ class TestSinPerderNiRepetir:
         await oyente.recibir(2)
         oyente.desconectar()
         assert oyente.numeros == [1, 2]
+
+
+class TestEnSegundoPlano:
+    async def test_sigue_lo_nuevo_y_mira_el_reloj_por_si_solo(self, mundo: Mundo) -> None:
+        clock = FakeClock()
+        eventos = eventos_de(mundo, clock)
+        stream = await eventos.open(replace(cliente(), expires_at=clock.now().timestamp() + 900), None, None)
+        loops = [asyncio.create_task(loop()) for loop in (eventos.follow, eventos.keep_time)]
+        blocks = eventos.blocks(stream)
+        siguiente = asyncio.ensure_future(anext(blocks))
+        pedido = await mundo.en_fase(Fase.SOLICITADO)
+        async with asyncio.timeout(20):
+            while not siguiente.done():
+                clock.advance(0.01)
+                await asyncio.sleep(0.001)
+            assert await siguiente == f"1 {pedido.id} SOLICITADO;".encode()
+            clock.advance(900)
+            assert [block async for block in blocks] == [b"fin;"]
+        for loop in loops:
+            loop.cancel()
 
 
 class TestSinBaseDeDatos:

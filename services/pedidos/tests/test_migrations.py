@@ -9,7 +9,8 @@ from alembic import command
 
 from comanda.common.migrations import _config, is_migrated, migrate
 from comanda.pedidos.domain import Fase
-from comanda.pedidos.tables import pedidos
+from comanda.pedidos.repository_eventos import EventosRepository
+from comanda.pedidos.tables import historial, pedidos
 
 PACKAGE = "comanda.pedidos"
 
@@ -54,3 +55,17 @@ async def test_mientras_se_bloquean_pedidos_y_se_escriben(mundo: Any) -> None:
             group.create_task(write(pedido_id))
     async with mundo.database.read() as connection:
         assert (await connection.execute(sa.select(sa.func.sum(pedidos.c.attempts)))).scalar_one() == written > 0
+
+
+async def test_lo_que_paso_antes_de_los_eventos(mundo: Any) -> None:
+    """It is no event; what the release before writes afterwards, which names no new column, becomes one."""
+    await mundo.en_fase(Fase.RESERVADO)
+    async with mundo.database.migration() as connection:
+        await connection.run_sync(_downgrade, "0003")
+    await mundo.en_fase(Fase.SOLICITADO)
+    await migrate(mundo.database, PACKAGE)
+    await mundo.en_fase(Fase.SOLICITADO)
+    async with mundo.database.transaction() as connection:
+        assert await EventosRepository(mundo.database).numerar(connection) == 1
+        numeros = await connection.execute(sa.select(historial.c.numero).order_by(historial.c.numero))
+        assert numeros.scalars().all() == [0, 0, 0, 1]

@@ -13,7 +13,6 @@ from comanda.common.streams import STOP
 from comanda.common.testing import FakeClock, Issuer
 
 SCOPES = ("pedidos:crear", "pedidos:propios")
-POLL = 0.5
 
 
 @pytest.fixture
@@ -181,13 +180,6 @@ class TestFin:
             assert await flujo.recibir() is None
             assert flujo.terminado
         assert app.state.eventos.streams == []
-
-    async def test_el_reloj_corre_solo(
-        self, client: httpx2.AsyncClient, app: FastAPI, clock: FakeClock, ana: dict[str, str]
-    ) -> None:
-        async with Flujo(app, ana) as flujo:
-            clock.advance(900)
-            assert (await hasta(flujo, "fin")).data == {"motivo": "token-caducado"}
 
     async def test_cuando_se_va_el_cliente(self, client: httpx2.AsyncClient, app: FastAPI, ana: dict[str, str]) -> None:
         async with Flujo(app, ana) as flujo:

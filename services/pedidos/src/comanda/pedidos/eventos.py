@@ -28,10 +28,10 @@ PAGE = 100
 """Events read from the history at once for a stream that is behind."""
 
 TAIL_PAGE = 500
-BEAT_SECONDS = 0.5
+BEAT_SECONDS = 1
 """How often the streams are looked at for what is due by time."""
 
-IDLE_SECONDS = 0.9
+IDLE_SECONDS = 1
 """Pause of the tail while nobody listens; transitions are numbered all the same."""
 
 log = structlog.get_logger()
