@@ -4,8 +4,9 @@
     .venv/bin/python bench/streams.py --database postgresql
 
 Orders are placed at a fixed rate, two events each, in turns without streams and with 500, five of each customer, that
-read all that comes: every event goes out five times. Promised: 500 streams take at most 100 MB of memory, and an order costs pedidos at most 1.15 times the CPU
-that it costs without them. Exit 1 if not. Figures are of one run, so that how busy the machine is matters little.
+read all that comes: every event goes out five times. Promised: 500 streams take at most 100 MB of memory, and an order
+costs pedidos at most 1.15 times the CPU that it costs without them. Exit 1 if not. Figures are of one run, so that how
+busy the machine is matters little.
 """
 
 import argparse
