@@ -1,3 +1,5 @@
+import json
+
 import httpx2
 import pytest
 from fakes import URLS, api, page, problem
@@ -97,6 +99,21 @@ class TestLogin:
             if request.content.startswith(b"grant_type=password"):
                 return httpx2.Response(400, json={"error": "mfa_required", "mfa_token": "sealed"})
             assert request.content.decode().endswith(expected)
+            return httpx2.Response(200, json={"access_token": "abc"})
+
+        with api(handler) as client:
+            assert client.login("a@b.c", "secret", code).headers("pedidos") == {"Authorization": "Bearer abc"}
+
+    @pytest.mark.parametrize(("code", "field"), [("123456", "codigo"), ("k3fq-zt7a", "codigo_de_recuperacion")])
+    def test_sin_concesion_por_password(self, code: str, field: str) -> None:
+        def handler(request: httpx2.Request) -> httpx2.Response:
+            if request.url.path == "/auth/token":
+                return httpx2.Response(400, json={"error": "unsupported_grant_type"})
+            assert request.url.path == "/auth/sesion"
+            body = json.loads(request.content)
+            if body == {"email": "a@b.c", "password": "secret"}:
+                return httpx2.Response(403, json={"mfa_token": "sealed"})
+            assert body == {"mfa_token": "sealed", field: code}
             return httpx2.Response(200, json={"access_token": "abc"})
 
         with api(handler) as client:

@@ -58,6 +58,12 @@ async def _password(target: Target) -> Sample:
     return Sample("auth", "POST", "/auth/yo/password", {"actual": PASSWORD, "nueva": PASSWORD}, headers)
 
 
+async def _sesion(target: Target) -> Sample:
+    email = some_email()
+    await target.registrar(email)
+    return Sample("auth", "POST", "/auth/sesion", {"email": email, "password": PASSWORD}, {})
+
+
 async def _olvidada(target: Target) -> Sample:
     return Sample("auth", "POST", "/auth/password/olvidada", {"email": "ana@ejemplo.es"}, {})
 
@@ -183,6 +189,7 @@ SAMPLES: dict[str, Callable[[Target], Awaitable[Sample]]] = {
     "PATCH /auth/usuarios/{usuario_id}": _usuario,
     "PATCH /auth/yo": _yo,
     "POST /auth/yo/password": _password,
+    "POST /auth/sesion": _sesion,
     "POST /auth/password/olvidada": _olvidada,
     "POST /auth/password/restablecer": _restablecida,
     "POST /auth/email/verificar": _verificado,

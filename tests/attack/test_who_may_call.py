@@ -12,6 +12,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN = "019b796d-d600-7000-8000-000000000000"
 ALL = set(CALLERS)
+NOBODY: set[str] = set()
+"""By a token: the cookie of a session decides."""
 PEOPLE = {"cliente", "admin"}
 USERS = {*PEOPLE, "cuenta"}
 ADMINS = {"admin", "cuenta"}
@@ -46,6 +48,9 @@ RULES: dict[str, dict[str, set[str]]] = {
         "DELETE /auth/clientes/{cliente_id}": {"admin"},
         "POST /auth/clientes/{cliente_id}/secreto": {"admin"},
         "GET /auth/auditoria": ADMINS,
+        "POST /auth/sesion": ALL,
+        "DELETE /auth/sesion": ALL,
+        "POST /auth/sesion/renovar": NOBODY,
         "POST /auth/token": ALL,
         "POST /auth/revocar": ALL,
         "GET /.well-known/jwks.json": ALL,
@@ -148,10 +153,11 @@ class TestEveryRoute:
                 if caller in allowed:
                     assert response.status_code not in (401, 403, 405, 500), (row, response.text)
                 else:
-                    expected = 401 if caller in STRANGERS[service] else 403
+                    expected = 401 if caller in STRANGERS[service] or allowed is NOBODY else 403
                     assert response.status_code == expected, (row, response.text)
                 if sent != "HEAD" and caller not in allowed:
-                    assert problem(response) == ("no-autenticado" if expected == 401 else "no-autorizado"), row
+                    refusal = "no-autenticado" if expected == 401 else "no-autorizado"
+                    assert problem(response) == ("sesion-terminada" if allowed is NOBODY else refusal), row
 
 
 def _sent(row: str, allowed: bool) -> tuple[str, ...]:

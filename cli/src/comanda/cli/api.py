@@ -108,10 +108,14 @@ class Api:
         """
         form = {"grant_type": "password", "username": email, "password": password, "client_id": "comanda-web"}
         answer = self.request("auth", "POST", "/auth/token", data=form)
-        if answer.status_code == 400 and "mfa_token" in answer.json():
+        as_page = answer.status_code == 400 and answer.json().get("error") == "unsupported_grant_type"
+        if as_page:  # AUTH_PASSWORD_GRANT=false
+            answer = self.request("auth", "POST", "/auth/sesion", json={"email": email, "password": password})
+        if answer.status_code in (400, 403) and "mfa_token" in answer.json():
             if code is None:
                 raise CommandFailed(f"{email} has a second factor: set COMANDA_ADMIN_CODE to a code of it")
-            answer = self._second_step(answer.json()["mfa_token"], code)
+            step = self._second_step_as_page if as_page else self._second_step
+            answer = step(answer.json()["mfa_token"], code)
         if answer.status_code != 200:
             raise CommandFailed(f"auth does not accept the credentials of {email}: {answer.text}")
         access = str(answer.json()["access_token"])
@@ -121,6 +125,10 @@ class Api:
         kind, name = ("mfa-otp", "otp") if code.isdigit() else ("mfa-recovery-code", "recovery_code")
         form = {"grant_type": f"urn:comanda:params:oauth:grant-type:{kind}", "mfa_token": mfa_token, name: code}
         return self.request("auth", "POST", "/auth/token", data=form)
+
+    def _second_step_as_page(self, mfa_token: str, code: str) -> httpx2.Response:
+        name = "codigo" if code.isdigit() else "codigo_de_recuperacion"
+        return self.request("auth", "POST", "/auth/sesion", json={"mfa_token": mfa_token, name: code})
 
     def close(self) -> None:
         self._client.close()

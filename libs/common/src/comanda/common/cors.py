@@ -13,7 +13,8 @@ EXPOSED = ("ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempoten
 def across_origins(app: ASGIApp, settings: ServiceSettings) -> ASGIApp:
     """The same for those origins; without any, the application itself, at no cost.
 
-    Never with credentials: tokens travel in a header that a page sets itself, and there are no cookies.
+    Never with credentials: tokens travel in a header that a page sets itself, and the cookie of auth is for pages of
+    its own address alone.
     """
     if not settings.cors_origin_list:
         return app

@@ -12,6 +12,7 @@ from comanda.auth import (
     routes_oauth,
     routes_password,
     routes_privacidad,
+    routes_sesion_web,
     routes_sesiones,
     routes_totp,
 )
@@ -84,6 +85,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
                 routes.routes,
                 routes_password.routes,
                 routes_sesiones.routes,
+                routes_sesion_web.routes,
                 routes_totp.routes,
                 routes_privacidad.routes,
                 routes_clientes.routes,

@@ -20,7 +20,16 @@ MFA_OTP = "urn:comanda:params:oauth:grant-type:mfa-otp"
 MFA_RECOVERY_CODE = "urn:comanda:params:oauth:grant-type:mfa-recovery-code"
 """The second step of a log-in (extension grants, RFC 6749 §4.5), with `otp` or `recovery_code`."""
 
+PASSWORD = "password"  # noqa: S105  # a grant
+GRANTS = (PASSWORD, "refresh_token", CLIENT_CREDENTIALS, MFA_OTP, MFA_RECOVERY_CODE)
+_OF_A_PASSWORD = (PASSWORD, MFA_OTP, MFA_RECOVERY_CODE)
+
 MAX_FIELDS = 50
+
+
+def grants(*, with_password: bool) -> list[str]:
+    """The values of `grant_type` that are supported, with or without the password and the steps that follow it."""
+    return [grant for grant in GRANTS if with_password or grant not in _OF_A_PASSWORD]
 
 
 async def form(request: Request) -> dict[str, str]:

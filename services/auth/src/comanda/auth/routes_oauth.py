@@ -20,10 +20,12 @@ from comanda.auth.oauth import (
     CLIENT_ID,
     MFA_OTP,
     MFA_RECOVERY_CODE,
+    PASSWORD,
     client_credentials,
     describe_refusals,
     form,
     form_body,
+    grants,
     required,
     token_form,
 )
@@ -89,12 +91,14 @@ async def token(
 ) -> Any:
     response.headers.update(NO_STORE)
     grant_type = required(formulario, "grant_type")
+    if grant_type not in grants(with_password=request.app.state.wiring.settings.password_grant):
+        raise ConcesionNoAdmitida
     alcance, dispositivo = formulario.get("scope"), request.headers.get("user-agent", "")
     if grant_type == CLIENT_CREDENTIALS:
         client_id, secreto = client_credentials(request, formulario)
         concedido = await cuentas.conceder(client_id, secreto, alcance=alcance, origen=origen)
         return TokenDeServicioDocumento(**asdict(concedido))
-    if grant_type == "password":
+    if grant_type == PASSWORD:
         tokens = await servicio.iniciar(
             required(formulario, "username"),
             required(formulario, "password"),
@@ -105,15 +109,13 @@ async def token(
         )
     elif grant_type == "refresh_token":
         tokens = await servicio.renovar(required(formulario, "refresh_token"), alcance=alcance)
-    elif grant_type in (MFA_OTP, MFA_RECOVERY_CODE):
+    else:
         de_recuperacion = grant_type == MFA_RECOVERY_CODE
         mfa_token = required(formulario, "mfa_token")
         codigo = required(formulario, "recovery_code" if de_recuperacion else "otp")
         tokens = await servicio.completar(
             mfa_token, codigo, de_recuperacion=de_recuperacion, origen=origen, dispositivo=dispositivo
         )
-    else:
-        raise ConcesionNoAdmitida
     return TokenDocumento(**asdict(tokens))
 
 
@@ -143,12 +145,13 @@ async def jwks(auth: Annotated[Auth, Depends(_auth)], response: Response) -> Con
 @routes.get("/.well-known/oauth-authorization-server", summary="What this authorization server offers")
 async def metadatos(request: Request, response: Response) -> Metadatos:
     response.headers.update(CACHEABLE)
-    issuer = request.app.state.wiring.settings.issuer
-    base = issuer.rstrip("/")
+    settings = request.app.state.wiring.settings
+    base = settings.issuer.rstrip("/")
     return Metadatos(
-        issuer=issuer,
+        issuer=settings.issuer,
         token_endpoint=f"{base}/auth/token",
         revocation_endpoint=f"{base}/auth/revocar",
         jwks_uri=f"{base}/.well-known/jwks.json",
         scopes_supported=list(ALCANCES["admin"]),
+        grant_types_supported=grants(with_password=settings.password_grant),
     )

@@ -143,6 +143,6 @@ class Metadatos(BaseModel):
     jwks_uri: str
     scopes_supported: list[str]
     response_types_supported: list[str] = []
-    grant_types_supported: list[str] = ["password", "refresh_token", "client_credentials", MFA_OTP, MFA_RECOVERY_CODE]
+    grant_types_supported: list[str]
     token_endpoint_auth_methods_supported: list[str] = ["none", "client_secret_basic", "client_secret_post"]
     revocation_endpoint_auth_methods_supported: list[str] = ["none"]

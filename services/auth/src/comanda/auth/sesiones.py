@@ -38,6 +38,8 @@ class Tokens:
     expires_in: int
     refresh_token: str
     scope: str
+    sesion_segundos: int
+    """What is left of the session."""
 
 
 class Sesiones:
@@ -257,4 +259,5 @@ class Sesiones:
             expires_in=self._settings.access_token_seconds,
             refresh_token=self._refresh_tokens.write(familia.id, familia.generacion),
             scope=alcance,
+            sesion_segundos=int((familia.expira_en - self._clock.now()).total_seconds()),
         )
