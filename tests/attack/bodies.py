@@ -107,6 +107,11 @@ async def _totp_baja(target: Target) -> Sample:
     return replace(active, path="/auth/yo/totp/desactivar", body={"password": PASSWORD, **active.body})
 
 
+async def _sesiones(target: Target) -> Sample:
+    headers = target.cliente(await target.registrar(some_email()))
+    return Sample("auth", "POST", "/auth/yo/sesiones/terminar", {"password": PASSWORD}, headers)
+
+
 async def _borrada(target: Target) -> Sample:
     active = await _totp_codigos(target)
     return replace(active, path="/auth/yo/borrar", body={"password": PASSWORD, **active.body})
@@ -198,6 +203,7 @@ SAMPLES: dict[str, Callable[[Target], Awaitable[Sample]]] = {
     "POST /auth/yo/totp/codigos": _totp_codigos,
     "POST /auth/yo/totp/desactivar": _totp_baja,
     "POST /auth/yo/borrar": _borrada,
+    "POST /auth/yo/sesiones/terminar": _sesiones,
     "POST /auth/clientes": _cliente_nuevo,
     "PATCH /auth/clientes/{cliente_id}": _cliente,
     "POST /auth/clientes/{cliente_id}/secreto": _secreto,

@@ -21,6 +21,9 @@ from comanda.testing import Databases, Issuer, problem, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 PASSWORD = "caballo correcto"
+CALLING = ("productos", "inventario", "pedidos", "operador")
+"""Who calls a service in its own name."""
+
 SERVICES = ("auth", "productos", "inventario", "pedidos")
 LECTURAS = {"auth": "/auth/yo", "productos": "/productos", "inventario": "/inventario", "pedidos": "/pedidos"}
 """A route of each service that any client may read."""
@@ -65,10 +68,10 @@ class Target:
 
     @property
     def admin(self) -> dict[str, str]:
-        return self.system.issuer.headers(*ADMIN, subject=self.jefa)
+        return self.system.issuer.headers(*ADMIN, subject=self.jefa, auth_time=self.now)
 
     def cliente(self, usuario_id: str) -> dict[str, str]:
-        return self.system.issuer.headers(*CLIENTE, subject=usuario_id)
+        return self.system.issuer.headers(*CLIENTE, subject=usuario_id, auth_time=self.now)
 
     def service_key(self, name: str) -> SigningKey:
         return SigningKey.load_or_create(self.folder / f"{name}.pem")
@@ -134,13 +137,13 @@ async def refused(target: Target, token: str, *services: str) -> None:
 async def attacked(databases: Databases, folder: Path, **auth_settings: Any) -> AsyncIterator[Target]:
     """The four services on fresh databases, with an administrator, two clients and nothing else."""
     clock = StillClock()
-    operador = SigningKey.load_or_create(folder / "operador.pem")
+    keys = {name: SigningKey.load_or_create(folder / f"{name}.pem") for name in CALLING}
     values = {
         "database_url": await databases.new("comanda.auth"),
         "master_key": "una-clave-maestra-de-mas-de-32-letras",
         "admin_email": ADMIN_EMAIL,
         "admin_password": ADMIN_PASSWORD,
-        "operador_jwks": json.dumps({"keys": [operador.public_jwk()]}),
+        **{f"{name}_jwks": json.dumps({"keys": [key.public_jwk()]}) for name, key in keys.items()},
         "argon2_time_cost": 1,
         "argon2_memory_kib": 8,
         "log_level": "error",
@@ -148,12 +151,13 @@ async def attacked(databases: Databases, folder: Path, **auth_settings: Any) -> 
     auth_app = comanda.auth.app.create_app(Settings(**values | auth_settings), clock=clock)
     async with AsyncExitStack() as stack:
         auth = await stack.enter_async_context(running(auth_app))
-        for _ in auth_app.state.wiring.loops:
+        for _ in auth_app.state.wiring.background:
             await clock.dormidos.acquire()
         issuer = Issuer(clock)
-        keys = auth_app.state.service.keys
-        issuer.key = keys._signers[activa(keys._claves, clock.now()).kid]
-        target = Target(await start(stack, databases, folder, clock, clock, issuer), auth_app, auth, folder)
+        own = auth_app.state.service.keys
+        issuer.key = own._signers[activa(own._claves, clock.now()).kid]
+        system = await start(stack, databases, folder, clock, clock, issuer, auth_app)
+        target = Target(system, auth_app, auth, folder)
         target.ana = await target.registrar("ana@ejemplo.es")
         target.eva = await target.registrar("eva@ejemplo.es")
         headers = bearer((await target.entrar(ADMIN_EMAIL))["access_token"])

@@ -29,6 +29,8 @@ RULES: dict[str, dict[str, set[str]]] = {
         "GET /auth/yo/sesiones": PEOPLE,
         "DELETE /auth/yo/sesiones": PEOPLE,
         "DELETE /auth/yo/sesiones/{sesion_id}": PEOPLE,
+        "POST /auth/yo/sesiones/terminar": PEOPLE,
+        "GET /auth/terminadas": {"pedidos", "inventario"},
         "POST /auth/password/olvidada": ALL,
         "POST /auth/password/restablecer": ALL,
         "POST /auth/email/verificar": ALL,
@@ -102,7 +104,7 @@ ENDLESS = {"GET /pedidos/eventos"}
 BESIDE_THE_DOCUMENT = {"/openapi.json", "/docs", "/docs/assets"}
 
 STRANGERS = {
-    "auth": {"nadie", "basura", "pedidos", "inventario"},
+    "auth": {"nadie", "basura"},
     "productos": {"nadie", "basura"},
     "inventario": {"nadie", "basura", "inventario"},
     "pedidos": {"nadie", "basura", "pedidos", "inventario"},

@@ -222,9 +222,14 @@ async def start(
     clock: FakeClock,
     inventario_clock: FakeClock,
     issuer: Issuer,
+    auth: FastAPI | None = None,
     **pedidos_settings: Any,
 ) -> System:
-    """The three services on fresh databases; they end with the stack."""
+    """The three services on fresh databases; they end with the stack.
+
+    Args:
+        auth: whom they ask for ended sessions, if anybody.
+    """
     red = Red()
     keys = {name: SigningKey.load_or_create(folder / f"{name}.pem") for name in ("pedidos", "inventario", "operador")}
     jwks = {name: json.dumps({"keys": [key.public_jwk()]}) for name, key in keys.items()}
@@ -235,10 +240,14 @@ async def start(
         "http_timeout_seconds": 20,
         "log_level": "error",
     }
+    if auth is not None:
+        red.apps["auth"] = auth
+        shared["auth_url"] = "http://auth"
     productos = ProductosSettings(
         database_url=await databases.new("comanda.productos"),
         pedidos_jwks=jwks["pedidos"],
         inventario_jwks=jwks["inventario"],
+        signing_key=str(folder / "productos.pem"),
         **shared,
     )
     inventario = InventarioSettings(
@@ -263,7 +272,7 @@ async def start(
         return app, await _run(stack, app, clock)
 
     system = System(clock, inventario_clock, issuer, red, start_pedidos)
-    system.apps["productos"] = comanda.productos.app.create_app(productos, clock=clock)
+    system.apps["productos"] = comanda.productos.app.create_app(productos, clock=clock, transport=red)
     system.apps["inventario"] = comanda.inventario.app.create_app(inventario, clock=inventario_clock, transport=red)
     system.clients["productos"] = await _run(stack, system.apps["productos"], clock)
     system.clients["inventario"] = await _run(stack, system.apps["inventario"], inventario_clock)
@@ -276,6 +285,6 @@ async def _run(stack: AsyncExitStack, app: FastAPI, clock: FakeClock) -> httpx2.
     """Starts a service; returns when its background loops have looked around."""
     client = await stack.enter_async_context(running(app))
     if isinstance(clock, StillClock):
-        for _ in app.state.wiring.loops:
+        for _ in app.state.wiring.background:
             await clock.dormidos.acquire()
     return client

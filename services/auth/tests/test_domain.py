@@ -66,10 +66,10 @@ class TestFamilia:
         assert not FAMILIA.es_actual(3, "bb")
 
     def test_rotar(self) -> None:
-        rotada = FAMILIA.rotar("bb", AHORA + timedelta(hours=1))
+        rotada = FAMILIA.rotar("bb", AHORA + timedelta(hours=1), AHORA + timedelta(days=8))
         assert (rotada.generacion, rotada.token_hash) == (4, "bb")
         assert rotada.rotada_en == AHORA + timedelta(hours=1)
-        assert rotada.expira_en == FAMILIA.expira_en
+        assert rotada.expira_en == AHORA + timedelta(days=8)
 
     @pytest.mark.parametrize(
         ("generacion", "segundos", "admite"), [(2, 0, True), (2, 10, True), (2, 10.001, False), (1, 0, False)]

@@ -115,10 +115,10 @@ class TestFamilias:
                 await repo.insertar_usuario(connection, item)
             for item in (*suyas, ajena):
                 await repo.insertar_familia(connection, item)
-            await repo.terminar_familias_de(connection, ana.id, salvo=suyas[1].id)
+            await repo.terminar_familias_de(connection, ana.id, clock.now(), salvo=suyas[1].id)
             left = [await repo.leer_familia(connection, item.id) for item in (*suyas, ajena)]
             assert left == [None, suyas[1], None, ajena]
-            await repo.terminar_familias_de(connection, ana.id)
+            await repo.terminar_familias_de(connection, ana.id, clock.now())
             assert await repo.leer_familia(connection, suyas[1].id) is None
 
     async def test_barrer_por_paginas_solo_las_caducadas(

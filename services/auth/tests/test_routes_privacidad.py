@@ -72,12 +72,17 @@ class TestBorrar:
         assert second["id"] != first["id"]
         await api.entrar()
 
-    async def test_nadie_entra_ni_aunque_lo_reactiven(self, api: Any) -> None:
+    @pytest.mark.parametrize("cambios", [{"activo": True}, {"rol": "admin"}, {"activo": True, "rol": "admin"}])
+    async def test_nadie_la_reactiva(self, api: Any, cambios: dict[str, Any]) -> None:
         ana = await api.registrar()
         assert (await borrar(api, await api.cabeceras())).status_code == 204
         path = f"/auth/usuarios/{ana['id']}"
-        changed = await api.http.patch(path, json={"activo": True}, headers=await api.de_admin())
-        assert changed.status_code == 200
+        admin = await api.de_admin()
+        changed = await api.http.patch(path, json=cambios, headers=admin)
+        assert (changed.status_code, problem(changed)) == (409, "cuenta-borrada")
+        usuario = (await api.http.get(path, headers=admin)).json()
+        assert (usuario["activo"], usuario["rol"]) == (False, "cliente")
+        assert (await api.http.patch(path, json={"activo": False}, headers=admin)).status_code == 200
         for password in ("!", PASSWORD):
             assert (await api.pedir_token(f"{ana['id']}@borrado.invalid", password)).status_code == 400
 

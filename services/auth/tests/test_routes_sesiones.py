@@ -3,8 +3,11 @@
 from typing import Any
 from uuid import uuid4
 
+from auth_internals import PASSWORD
+
 from comanda.auth.domain import DISPOSITIVO_MAX, nombre_de_dispositivo
 from comanda.testing import FakeClock, problem
+from comanda.common.testing import FakeClock, fields, problem
 
 SESIONES = "/auth/yo/sesiones"
 
@@ -43,7 +46,7 @@ class TestListar:
             "actual": True,
             "creada_en": "2026-01-01T12:00:00Z",
             "usada_en": "2026-01-01T12:01:00Z",
-            "expira_en": "2026-01-31T12:00:00Z",
+            "expira_en": "2026-01-08T12:01:00Z",
         }
 
     async def test_por_paginas(self, api: Any, clock: FakeClock) -> None:
@@ -103,7 +106,90 @@ class TestTerminar:
         _, ajeno = await entrar(api, email="otro@ejemplo.es")
         assert (await api.http.delete(SESIONES, headers=headers)).status_code == 204
         assert [await sigue(api, token) for token in (uno, dos, ajeno)] == [False, False, True]
-        assert (await listar(api, headers))["elementos"] == []
+        assert (await listar(api, (await entrar(api, "nueva"))[0]))["elementos"][1:] == []
+
+
+class TestHaceFaltaHaberEntradoHacePoco:
+    async def test_para_terminar_otras(self, api: Any, clock: FakeClock) -> None:
+        await api.registrar()
+        _, perdido = await entrar(api, "perdido")
+        headers, _ = await entrar(api)
+        otra = (await listar(api, headers))["elementos"][1]["id"]
+        clock.advance(600)
+        for path in (SESIONES, f"{SESIONES}/{otra}"):
+            clock.advance(0.5)
+            response = await api.http.delete(path, headers=headers)
+            assert (response.status_code, problem(response)) == (401, "autenticacion-reciente-requerida")
+            assert response.headers["WWW-Authenticate"] == (
+                'Bearer error="insufficient_user_authentication", max_age="600"'
+            )
+        again, propio = await entrar(api)
+        assert (await api.http.delete(f"{SESIONES}/{otra}", headers=again)).status_code == 204
+        assert [await sigue(api, token) for token in (perdido, propio)] == [False, True]
+
+    async def test_renovar_no_es_entrar(self, api: Any, clock: FakeClock) -> None:
+        await api.registrar()
+        _, token = await entrar(api)
+        clock.advance(601)
+        access = (await api.renovar(token)).json()["access_token"]
+        response = await api.http.delete(SESIONES, headers={"Authorization": f"Bearer {access}"})
+        assert problem(response) == "autenticacion-reciente-requerida"
+
+    async def test_la_propia_siempre(self, api: Any, clock: FakeClock) -> None:
+        await api.registrar()
+        headers, token = await entrar(api)
+        propia = (await listar(api, headers))["elementos"][0]["id"]
+        clock.advance(800)
+        assert (await api.http.delete(f"{SESIONES}/{propia}", headers=headers)).status_code == 204
+        assert not await sigue(api, token)
+
+
+class TestTerminarConPassword:
+    async def terminar(self, api: Any, headers: dict[str, str], **body: Any) -> Any:
+        return await api.http.post(f"{SESIONES}/terminar", json={"password": PASSWORD} | body, headers=headers)
+
+    async def test_todas_menos_la_propia(self, api: Any, clock: FakeClock) -> None:
+        await api.registrar()
+        await api.registrar("otro@ejemplo.es")
+        _, perdido = await entrar(api)
+        _, ajeno = await entrar(api, email="otro@ejemplo.es")
+        headers, propio = await entrar(api)
+        clock.advance(800)
+        assert (await self.terminar(api, headers)).status_code == 204
+        assert [await sigue(api, token) for token in (perdido, propio, ajeno)] == [False, True, True]
+
+    async def test_una(self, api: Any, clock: FakeClock) -> None:
+        await api.registrar()
+        _, otro = await entrar(api)
+        _, perdido = await entrar(api, "perdido")
+        headers, propio = await entrar(api)
+        [perdida] = [s for s in (await listar(api, headers))["elementos"] if s["dispositivo"] == "perdido"]
+        assert (await self.terminar(api, headers, sesion=perdida["id"])).status_code == 204
+        assert [await sigue(api, token) for token in (perdido, otro, propio)] == [False, True, True]
+        again = await self.terminar(api, headers, sesion=perdida["id"])
+        assert (again.status_code, problem(again)) == (404, "no-encontrado")
+
+    async def test_con_otra_password_ninguna(self, api: Any) -> None:
+        await api.registrar()
+        _, otro = await entrar(api)
+        headers, propio = await entrar(api)
+        assert fields(await self.terminar(api, headers, password="no es esta clave")) == {"password"}
+        assert [await sigue(api, token) for token in (otro, propio)] == [True, True]
+
+
+class TestInactividad:
+    async def test_sin_renovar_se_acaba(self, api: Any, clock: FakeClock) -> None:
+        await api.registrar()
+        _, usada = await entrar(api, "usada")
+        _, olvidada = await entrar(api, "olvidada")
+        clock.advance(6 * 86_400)
+        usada = (await api.renovar(usada)).json()["refresh_token"]
+        clock.advance(86_400)
+        assert (await api.renovar(olvidada)).status_code == 400
+        answer = await api.renovar(usada)
+        assert answer.status_code == 200
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        assert [s["dispositivo"] for s in (await listar(api, headers))["elementos"]] == ["usada"]
 
 
 def test_del_user_agent_queda_lo_que_se_puede_leer() -> None:

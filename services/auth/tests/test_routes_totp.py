@@ -203,7 +203,7 @@ class TestQuitar:
         admin = await api.de_admin()
         await api.http.patch(f"/auth/usuarios/{otro['id']}", json={"rol": "cliente"}, headers=admin)
         response = await self.quitar(con_factor, headers)
-        assert (response.status_code, problem(response)) == (403, "no-autorizado")
+        assert (response.status_code, problem(response)) == (401, "no-autenticado")
         assert (await con_factor.estado())["activo"] is True
 
     async def test_a_nadie(self, ana: Ana, api: Any, clock: FakeClock) -> None:

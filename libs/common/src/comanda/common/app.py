@@ -66,6 +66,12 @@ class Wiring:
     loops: Sequence[Action] = ()
     on_close: Sequence[Action] = ()
 
+    @property
+    def background(self) -> list[Action]:
+        """All that runs for ever beside the requests."""
+        kept = [self.audit.keep_swept] if self.audit else []
+        return [*self.loops, *self.verifier.loops, *kept]
+
 
 class NotReady(Exception):
     """The database answers but must not be served from yet; the message says why."""
@@ -120,7 +126,7 @@ def _lifespan(wiring: Wiring) -> Callable[[FastAPI], Any]:
             with suppress(asyncio.CancelledError):
                 await life
             async with AsyncExitStack() as closing:  # all are called, even when one fails
-                for close in (wiring.database.aclose, *reversed(wiring.on_close)):
+                for close in (wiring.database.aclose, wiring.verifier.aclose, *reversed(wiring.on_close)):
                     closing.push_async_callback(close)
 
     return lifespan
@@ -140,7 +146,7 @@ async def _live(wiring: Wiring, ready: asyncio.Event) -> None:
             await wiring.clock.sleep(RETRY_SECONDS)
     log.info("ready", database=wiring.database.dialect)
     async with asyncio.TaskGroup() as group:
-        for loop in (*wiring.loops, *wiring.verifier.loops):
+        for loop in wiring.background:
             group.create_task(_keep_going(loop, wiring.clock))
 
 

@@ -1,12 +1,13 @@
 """The audit log of a service: who did what, to what, from where, kept in the transaction of the effect.
 
-Lines are only ever added; nothing here changes or removes one. Who asks is known from the request that is served in
-this context, so a use case names only what it did. Source: OWASP Logging Cheat Sheet; ASVS 5.0, V16.
+Lines are only ever added; nothing here changes one, and only what is older than the operator keeps it is removed. Who
+asks is known from the request that is served in this context, so a use case names only what it did. Source: OWASP
+Logging Cheat Sheet; ASVS 5.0, V16.
 """
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Scope
 
-from comanda.common.clock import Clock
+from comanda.common.clock import Clock, uuid7_floor
 from comanda.common.database import Database
 from comanda.common.migrations import create_table
 from comanda.common.moments import UtcDateTime
@@ -27,6 +28,11 @@ from comanda.common.telemetry import current_request_id
 from comanda.common.tokens import Principal
 
 AUDIT_SCOPE = "auditoria:leer"
+SWEEP_ROWS = 500
+"""Lines removed in one transaction."""
+SWEEP_SECONDS = 3600
+"""Pause between two looks for lines that are too old."""
+
 TARGET_MAX, EVENT_MAX, SUBJECT_MAX, SOURCE_MAX = 200, 60, 200, 45
 
 REQUEST: ContextVar[Scope | None] = ContextVar("request", default=None)
@@ -94,10 +100,12 @@ def create_audit_table(operations: Any) -> None:
 class Audit:
     """The audit log of one service, in the table `audit_table` of its own database."""
 
-    def __init__(self, table: sa.Table, database: Database, clock: Clock) -> None:
+    def __init__(self, table: sa.Table, database: Database, clock: Clock, *, retention_days: int = 0) -> None:
+        """Args: retention_days: how long `keep_swept` leaves lines; 0: for ever."""
         self._table = table
         self._database = database
         self._clock = clock
+        self._retention = timedelta(days=retention_days)
         self._columns = [table.c[name] for name in Entry.__slots__]
         self._latest = Keyset("auditoria", table.c.id, descending=True)  # ids are UUIDv7
 
@@ -143,6 +151,27 @@ class Audit:
         async with self._database.read() as connection:
             rows = await self._latest.fetch(connection, sa.select(*self._columns).where(*filters), page)
         return rows.map(lambda row: Entry(**row))
+
+    async def keep_swept(self) -> None:
+        """The loop that removes lines which are older than they are to be kept."""
+        while True:
+            if not self._retention or await self.sweep(self._clock.now() - self._retention) < SWEEP_ROWS:
+                await self._clock.sleep(SWEEP_SECONDS)
+
+    async def sweep(self, before: datetime) -> int:
+        """Removes at most `SWEEP_ROWS` lines from before that moment, the oldest first; returns how many.
+
+        What another replica is just removing is left to it.
+        """
+        old = (
+            sa.select(self._table.c.id)
+            .where(self._table.c.id < uuid7_floor(before))
+            .order_by(self._table.c.id)
+            .limit(SWEEP_ROWS)
+            .with_for_update(skip_locked=True)
+        )
+        async with self._database.transaction() as connection:
+            return (await connection.execute(sa.delete(self._table).where(self._table.c.id.in_(old)))).rowcount
 
 
 def audit_router(audit: Audit, service: str) -> APIRouter:

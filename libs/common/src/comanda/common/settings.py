@@ -17,6 +17,7 @@ from comanda.common.files import is_exposed
 _HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:.]+\]")
 _ORIGIN = re.compile(r"\*|https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+JWKS_PATH = "/.well-known/jwks.json"
 
 
 def data_folder() -> Path:
@@ -76,6 +77,9 @@ class ServiceSettings(BaseSettings):
     auth_jwks: str = Field("", description="its key set: URL, file or JSON; default: issuer + /.well-known/jwks.json")
     jwks_cache: Path | None = Field(None, description="file that keeps the last good key set; default: in COMANDA_DATA")
     operador_jwks: str = Field("", description="key set of the operator (comanda verify): file, URL or JSON")
+    audit_retention_days: int = Field(
+        365, ge=0, le=36_500, description="age at which lines of the audit log are removed; 0: never"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -168,7 +172,7 @@ class ServiceSettings(BaseSettings):
 
     @property
     def auth_jwks_source(self) -> str:
-        return self.auth_jwks or f"{self.auth_issuer.rstrip('/')}/.well-known/jwks.json"
+        return self.auth_jwks or self.auth_issuer.rstrip("/") + JWKS_PATH
 
     @classmethod
     def variable(cls, field: str) -> str:
@@ -186,21 +190,36 @@ def require_https(settings: ServiceSettings, field: str, address: str) -> None:
         raise ValueError(f"{settings.variable(field)}: en producción debe ser https://…")
 
 
-class CallerSettings(ServiceSettings):
-    """What a service that calls others can be told besides."""
+class VerifierSettings(ServiceSettings):
+    """What a service that verifies the tokens of auth can be told besides."""
 
-    group_commit: int = Field(
-        200,
-        ge=1,
-        le=200,
-        description="requests that may share a transaction, or a call to a neighbour, when they come at once; 1: none",
+    auth_url: str = Field(
+        "", description="address of auth, which is asked for ended sessions; default: where its key set is, if at a URL"
+    )
+    revocation_poll_seconds: float = Field(
+        5, ge=0, le=3600, description="pause between two such questions; 0: none, tokens work until they expire"
     )
     signing_key: str = Field(
         "", description="file with the key that signs calls to neighbours; default: in COMANDA_DATA, made if absent"
     )
 
+    @property
+    def auth_address(self) -> str:
+        """Where ended sessions are asked for; empty: nowhere."""
+        source = self.auth_jwks_source
+        if self.auth_url or not (source.startswith(("http://", "https://")) and source.endswith(JWKS_PATH)):
+            return self.auth_url
+        return source.removesuffix(JWKS_PATH)
+
+    @property
+    def signs(self) -> bool:
+        """Whether it makes calls of its own."""
+        return bool(self.auth_address and self.revocation_poll_seconds)
+
     @model_validator(mode="after")
     def _own_key_in_production(self) -> Self:
+        if not self.signs:
+            return self
         if self.production and not self.signing_key:
             raise ValueError(f"{self.variable('signing_key')}: en producción hace falta una clave propia")
         if self.production and not Path(self.signing_key).exists():
@@ -210,6 +229,21 @@ class CallerSettings(ServiceSettings):
                 f"{self.variable('signing_key')}: otros pueden leer la clave; haga chmod 600 {self.signing_key}"
             )
         return self
+
+
+class CallerSettings(VerifierSettings):
+    """What a service that calls neighbours can be told besides."""
+
+    group_commit: int = Field(
+        200,
+        ge=1,
+        le=200,
+        description="requests that may share a transaction, or a call to a neighbour, when they come at once; 1: none",
+    )
+
+    @property
+    def signs(self) -> bool:
+        return True
 
 
 class InvalidSettings(Exception):

@@ -24,7 +24,9 @@ from comanda.common.jwks import (
     StaticKeys,
 )
 from comanda.common.jwks_url import UrlKeys, key_source
+from comanda.common.principal import Principal
 from comanda.common.problems import NoAutenticado, ServicioNoDisponible
+from comanda.common.revocation import PolledRevocations, Revocations
 from comanda.common.signing import (
     ALGORITHM,
     REGISTRY,
@@ -57,30 +59,6 @@ MAX_TOKEN_CHARS = 4096
 
 _NOT_VALID = "El token no es válido."
 _LATEST_EPOCH_SECONDS = 1e12
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who a verified token speaks for, and what it allows."""
-
-    issuer: str
-    subject: str
-    scopes: frozenset[str]
-    client_id: str | None
-    token_id: str
-    expires_at: float
-    """Seconds since the epoch."""
-    is_service: bool
-    session_id: str | None = None
-    """The login that a user's token stems from (`sid`), where its issuer tells."""
-
-    @property
-    def is_client(self) -> bool:
-        """Whether a client got the token for itself, so that no user stands behind it (RFC 9068 §2.2)."""
-        return not self.is_service and self.subject == self.client_id
-
-    def has(self, scope: str) -> bool:
-        return scope in self.scopes
 
 
 @dataclass(frozen=True)
@@ -125,6 +103,7 @@ class Verifier:
     Args:
         issuers: those whose tokens are accepted; no two of the same name.
         leeway_seconds: how far the clocks of issuer and verifier may differ.
+        revocations: tells whose tokens no longer count, asked each time; None: they count until they expire.
         cache_entries: how many verified tokens are remembered; the least recently used goes first.
     """
 
@@ -134,6 +113,7 @@ class Verifier:
         clock: Clock,
         leeway_seconds: float = 30,
         *,
+        revocations: Revocations | None = None,
         cache_entries: int = 10_000,
     ) -> None:
         self._issuers: dict[str, TrustedIssuer] = {}
@@ -143,19 +123,27 @@ class Verifier:
             self._issuers[issuer.name] = issuer
         self._clock = clock
         self._leeway_seconds = leeway_seconds
+        self.revocations = revocations
         self._cache_entries = cache_entries
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
 
     @property
     def loops(self) -> list[Callable[[], Awaitable[None]]]:
-        """What keeps the keys of the issuers at hand, for ever, in the background."""
-        return [issuer.keys.keep_fresh for issuer in self._issuers.values() if isinstance(issuer.keys, UrlKeys)]
+        """What keeps the keys of the issuers, and what they have ended, at hand, for ever, in the background."""
+        keys = [issuer.keys.keep_fresh for issuer in self._issuers.values() if isinstance(issuer.keys, UrlKeys)]
+        ended = [self.revocations.keep_polling] if isinstance(self.revocations, PolledRevocations) else []
+        return [*keys, *ended]
+
+    async def aclose(self) -> None:
+        if isinstance(self.revocations, PolledRevocations):
+            await self.revocations.aclose()
 
     async def verify(self, token: str) -> Principal:
         """Who the token speaks for.
 
         Raises:
-            NoAutenticado: if the token is malformed, forged, expired, not yet valid or meant for somebody else.
+            NoAutenticado: if the token is malformed, forged, expired, not yet valid or meant for somebody else, or its
+                session has ended.
             ServicioNoDisponible: if its key is unknown and its issuer cannot be asked.
         """
         verified = self._verified.get(token)
@@ -170,6 +158,8 @@ class Verifier:
             raise _expired()
         else:
             self._verified.move_to_end(token)
+        if self.revocations is not None and await self.revocations.ended(verified.principal):
+            raise NoAutenticado("La sesión ha terminado.")
         return verified.principal
 
     async def _verify(self, token: str) -> "_Verified":
@@ -281,8 +271,11 @@ def _principal(claims: dict[str, Any], issuer: TrustedIssuer, expires_at: float)
         scopes = frozenset(filter(None, granted.split(" ")))
     client_id = _text(claims, "client_id") if "client_id" in claims else None
     session_id = _text(claims, "sid") if "sid" in claims else None
+    authenticated_at = _instant(claims, "auth_time") if "auth_time" in claims else None
     is_service = issuer.kind == "service"
-    return Principal(issuer.name, subject, scopes, client_id, token_id, expires_at, is_service, session_id)
+    return Principal(
+        issuer.name, subject, scopes, client_id, token_id, expires_at, is_service, session_id, authenticated_at
+    )
 
 
 def _text(claims: dict[str, Any], name: str) -> str:

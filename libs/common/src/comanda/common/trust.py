@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from comanda.common.clock import Clock
+from comanda.common.revocation import Revocations
 from comanda.common.settings import ServiceSettings, data_folder
 from comanda.common.tokens import (
     KeySource,
@@ -26,6 +27,7 @@ def verifier(
     services: Mapping[str, tuple[str, Iterable[str]]],
     *,
     users: KeySource | None = None,
+    revocations: Revocations | None = None,
 ) -> Verifier:
     """Verifies the users' tokens and those of the named services.
 
@@ -34,6 +36,7 @@ def verifier(
         services: for each calling service, where its key set is and which scopes it is granted. An empty place means
             the file that the caller writes into `COMANDA_DATA` when it makes its key.
         users: the keys of the users' tokens, for who holds them itself; by default those that the settings name.
+        revocations: see `Verifier`.
     """
     if users is None:
         cache = settings.jwks_cache or data_folder() / "jwks" / f"{name}.json"
@@ -42,7 +45,7 @@ def verifier(
     for caller, (source, scopes) in services.items():
         keys = key_source(source or str(_folder() / f"{caller}.jwks.json"), cache=None, clock=clock)
         issuers.append(service_issuer(caller, keys, name, scopes))
-    return Verifier(issuers, clock)
+    return Verifier(issuers, clock, revocations=revocations)
 
 
 def signer(name: str, path: str, clock: Clock) -> ServiceSigner:

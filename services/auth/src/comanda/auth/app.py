@@ -14,6 +14,7 @@ from comanda.auth import (
     routes_privacidad,
     routes_sesion_web,
     routes_sesiones,
+    routes_terminadas,
     routes_totp,
 )
 from comanda.auth.administradores import Administradores
@@ -21,6 +22,7 @@ from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.enlaces import Enlaces
+from comanda.auth.fin_de_sesiones import FinDeSesiones
 from comanda.auth.first_admin import FirstAdmin
 from comanda.auth.key_store import KeyStore, derive
 from comanda.auth.keys import SigningKeys, master_key
@@ -36,12 +38,14 @@ from comanda.auth.service import Auth, Cuentas
 from comanda.auth.sesiones import Sesiones
 from comanda.auth.settings import Settings
 from comanda.auth.tables import auditoria
+from comanda.auth.terminadas import Terminadas
 from comanda.auth.throttling import Throttling
 from comanda.common import app as common
 from comanda.common import migrations
 from comanda.common.audit import Audit
 from comanda.common.clock import Clock, SystemClock
 from comanda.common.database import Database
+from comanda.common.revocation import ENDED_SCOPE
 from comanda.common.server import prepare_process
 from comanda.common.settings import load
 from comanda.common.trust import verifier
@@ -78,23 +82,28 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             clock=clock,
             database=database,
             migrations="comanda.auth",
-            verifier=verifier(
-                settings, NAME, clock, {"operador": (settings.operador_jwks, ["operaciones:leer"])}, users=keys
-            ),
+            verifier=verifier(settings, NAME, clock, _services(settings), users=keys, revocations=auth.terminadas),
             routers=[
                 routes.routes,
                 routes_password.routes,
                 routes_sesiones.routes,
                 routes_sesion_web.routes,
+                routes_terminadas.routes,
                 routes_totp.routes,
                 routes_privacidad.routes,
                 routes_clientes.routes,
                 routes_oauth.routes,
             ],
             use_cases=auth,
-            audit=Audit(auditoria, database, clock),
+            audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             on_ready=on_ready,
-            loops=[auth.sesiones.barrer, keys.keep_current, auth.buzon.repartir, origenes.barrer],
+            loops=[
+                auth.sesiones.barrer,
+                keys.keep_current,
+                auth.buzon.repartir,
+                origenes.barrer,
+                auth.terminadas.barrer,
+            ],
             on_close=[passwords.aclose],
         )
     )
@@ -120,6 +129,13 @@ async def administradores(settings: Settings) -> AsyncIterator[Administradores]:
     finally:
         await passwords.aclose()
         await database.aclose()
+def _services(settings: Settings) -> dict[str, tuple[str, list[str]]]:
+    return {
+        "productos": (settings.productos_jwks, [ENDED_SCOPE]),
+        "inventario": (settings.inventario_jwks, [ENDED_SCOPE]),
+        "pedidos": (settings.pedidos_jwks, [ENDED_SCOPE]),
+        "operador": (settings.operador_jwks, ["operaciones:leer"]),
+    }
 
 
 def _auth(
@@ -160,6 +176,8 @@ def _auth(
             paso=paso,
             origenes=origenes,
         ),
+        FinDeSesiones(settings, database, clock, credenciales=credenciales),
+        Terminadas(settings, database, clock),
         SegundoFactor(database, clock, paso=paso, credenciales=credenciales),
         CuentasDeServicio(settings, database, clock, keys=keys, throttling=throttling),
         Recuperacion(

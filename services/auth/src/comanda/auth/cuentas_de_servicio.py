@@ -26,6 +26,7 @@ from comanda.auth.origen import lugar
 from comanda.auth.refresh_tokens import token_hash
 from comanda.auth.repository import Repository
 from comanda.auth.repository_clientes import RepositoryClientes
+from comanda.auth.repository_terminadas import RepositorioTerminadas
 from comanda.auth.settings import Settings
 from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
@@ -69,6 +70,7 @@ class CuentasDeServicio:
         self._database = database
         self._repository = RepositoryClientes()
         self._usuarios = Repository(database)
+        self._terminadas = RepositorioTerminadas(database)
         self._clock = clock
         self._keys = keys
         self._throttling = throttling
@@ -179,7 +181,7 @@ class CuentasDeServicio:
         return secreto
 
     async def revocar(self, cuenta_id: UUID, precondition: Precondition, *, actor: Actor) -> None:
-        """No more tokens for it, for ever; those that were given die within their life.
+        """No more tokens for it, for ever; those that were given are void as soon as the services learn of it.
 
         Raises:
             NoEncontrado, VersionObsoleta, NoAutenticado, NoAutorizado.
@@ -191,6 +193,7 @@ class CuentasDeServicio:
             if revocada is not cuenta:
                 await self._repository.actualizar(connection, revocada)
                 await self._repository.olvidar_secretos(connection, cuenta_id)
+                await self._terminadas.anotar(connection, [cuenta_id], self._clock.now())
                 await self._audit.tell(connection, "cliente_revocado", cuenta_id)
         if revocada is not cuenta:
             _anotar("client_revoked", cuenta, actor)

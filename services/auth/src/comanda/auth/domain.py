@@ -110,8 +110,9 @@ class Familia:
         """
         return generacion == self.generacion - 1 and ahora - self.rotada_en <= GRACIA
 
-    def rotar(self, token_hash: str, ahora: datetime) -> "Familia":
-        return replace(self, generacion=self.generacion + 1, token_hash=token_hash, rotada_en=ahora)
+    def rotar(self, token_hash: str, ahora: datetime, expira_en: datetime) -> "Familia":
+        generacion = self.generacion + 1
+        return replace(self, generacion=generacion, token_hash=token_hash, rotada_en=ahora, expira_en=expira_en)
 
 
 class EmailEnUso(Problem):

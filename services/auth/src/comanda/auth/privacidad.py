@@ -19,12 +19,16 @@ from comanda.common.audit import Audit, Entry
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.pagination import PageRequest
+from comanda.common.problems import Problem
 
 MAX_ROWS = 1_000
 """Sessions, and lines of the audit log of each kind, that one answer holds: the latest."""
 
 NO_HASH = "!"
 """The hash of no password."""
+
+_SUCESOS_PROPIOS = {"usuario_registrado", "sesion_iniciada"}
+"""What the person did before there was a token to tell who it is."""
 
 log = structlog.get_logger()
 
@@ -67,10 +71,12 @@ class Privacidad:
             sesiones = await self._repository.listar_familias(connection, usuario_id, self._clock.now(), most)
         suyos = await self._audit.page(most, autor=str(usuario_id), objeto=None)
         sobre = await self._audit.page(most, autor=None, objeto=str(usuario_id))
-        apuntes = {entry.id: entry for entry in (*suyos.items, *sobre.items)}
+        apuntes = {entry.id: _sin_lugar_ajeno(entry, usuario_id) for entry in (*suyos.items, *sobre.items)}
         return Datos(usuario, sesiones.items, [apuntes[key] for key in sorted(apuntes, reverse=True)])
 
-    async def borrar(self, usuario_id: UUID, *, password: str, codigo: str | None, origen: str) -> None:
+    async def borrar(
+        self, usuario_id: UUID, *, password: str, codigo: str | None, sesion: UUID | None, origen: str
+    ) -> None:
         """Forgets the person. What refers to them keeps an id that leads to nobody; nobody can log in with it.
 
         Raises:
@@ -79,7 +85,9 @@ class Privacidad:
         """
         async with self._database.read() as connection:
             usuario = activo(await self._repository.leer_usuario(connection, usuario_id))
-        await self._credenciales.exigir(usuario, password, origen=origen, incorrecta=password_incorrecta())
+        await self._credenciales.exigir(
+            usuario, password, sesion=sesion, origen=origen, incorrecta=password_incorrecta()
+        )
         async with self._database.transaction() as connection:
             bloqueados = await self._repository.bloquear_con_admins(connection, usuario_id)
             ahora = activo(bloqueados.get(usuario_id))
@@ -90,7 +98,7 @@ class Privacidad:
                 nadie = _nadie(ahora, self._clock)
                 debe_quedar_admin({**bloqueados, usuario_id: nadie})
                 await self._repository.actualizar_usuario(connection, nadie)
-                await self._repository.terminar_familias_de(connection, usuario_id)
+                await self._repository.terminar_familias_de(connection, usuario_id, self._clock.now())
                 await self._totp.quitar_factor(connection, usuario_id)
                 await self._origenes.olvidar(connection, usuario_id)
                 await self._buzon.vaciar(connection, usuario_id)
@@ -98,6 +106,24 @@ class Privacidad:
         if not correcto:
             raise codigo_incorrecto()
         log.info("account_erased", usuario_id=str(usuario_id))
+
+
+class CuentaBorrada(Problem):
+    """Its owner has had the account erased, and nobody is left who could use it: register a new one."""
+
+    status, slug, title = 409, "cuenta-borrada", "La cuenta se borró a petición de su dueño"
+
+
+def no_borrada(usuario: Usuario) -> None:
+    """Raises `CuentaBorrada`."""
+    if usuario.password_hash == NO_HASH:
+        raise CuentaBorrada
+
+
+def _sin_lugar_ajeno(entry: Entry, usuario_id: UUID) -> Entry:
+    """Where administrators and strangers were is nothing that a person may learn of them."""
+    propio = entry.autor == str(usuario_id) or (not entry.autor and entry.suceso in _SUCESOS_PROPIOS)
+    return entry if propio else replace(entry, origen="")
 
 
 def _nadie(usuario: Usuario, clock: Clock) -> Usuario:

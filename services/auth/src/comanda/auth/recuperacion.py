@@ -96,7 +96,7 @@ class Recuperacion:
             usuario = await self._bloquear(connection, enlace, ahora)
             verificado = usuario.modificar({"email_verificado_en": usuario.email_verificado_en or ahora}, ahora)
             await self._repository.actualizar_usuario(connection, replace(verificado, password_hash=nuevo_hash))
-            await self._repository.terminar_familias_de(connection, usuario.id)
+            await self._repository.terminar_familias_de(connection, usuario.id, ahora)
             await self._origenes.olvidar(connection, usuario.id)
             await self._origenes.recordar(connection, usuario, origen)
             await self._buzon.echar(connection, usuario.id, "aviso-password")

@@ -1,6 +1,6 @@
 """All SQL of auth but that of the signing keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.domain import EmailEnUso, Familia, Usuario, clave_de_email
+from comanda.auth.repository_terminadas import RepositorioTerminadas
 from comanda.auth.tables import familias, usuarios
 from comanda.common.database import Database
 from comanda.common.pagination import Keyset, Page, PageRequest
@@ -27,6 +28,7 @@ _POR_ALTA = Keyset("alta", usuarios.c.id)  # ids are UUIDv7: in order of registr
 class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._terminadas = RepositorioTerminadas(database)
 
     async def insertar_usuario(self, connection: AsyncConnection, usuario: Usuario) -> None:
         """Raises `EmailEnUso`."""
@@ -85,21 +87,38 @@ class Repository:
     async def actualizar_familia(self, connection: AsyncConnection, familia: Familia) -> None:
         await connection.execute(sa.update(familias).where(familias.c.id == familia.id).values(asdict(familia)))
 
-    async def terminar_familia(self, connection: AsyncConnection, familia_id: UUID) -> bool:
-        """Whether there was one to end."""
-        return (await connection.execute(sa.delete(familias).where(familias.c.id == familia_id))).rowcount == 1
+    async def terminar_familia(self, connection: AsyncConnection, familia_id: UUID, ahora: datetime) -> UUID | None:
+        """Whose it was; None if there was none to end."""
+        return next(iter(await self._terminar(connection, familias.c.id == familia_id, ahora=ahora)), None)
 
     async def terminar_familias_de(
-        self, connection: AsyncConnection, usuario_id: UUID, *, salvo: UUID | None = None
+        self, connection: AsyncConnection, usuario_id: UUID, ahora: datetime, *, salvo: UUID | None = None
     ) -> None:
         """Ends all sessions of a user whose row the caller has locked, but for one."""
-        statement = sa.delete(familias).where(familias.c.usuario_id == usuario_id)
-        await connection.execute(statement if salvo is None else statement.where(familias.c.id != salvo))
+        otras = [] if salvo is None else [familias.c.id != salvo]
+        await self._terminar(connection, familias.c.usuario_id == usuario_id, *otras, ahora=ahora)
 
-    async def terminar_familia_de(self, connection: AsyncConnection, usuario_id: UUID, familia_id: UUID) -> bool:
+    async def terminar_familia_de(
+        self, connection: AsyncConnection, usuario_id: UUID, familia_id: UUID, ahora: datetime
+    ) -> bool:
         """Whether the user had that session."""
-        statement = sa.delete(familias).where(familias.c.id == familia_id, familias.c.usuario_id == usuario_id)
-        return (await connection.execute(statement)).rowcount == 1
+        suya = familias.c.id == familia_id, familias.c.usuario_id == usuario_id
+        return bool(await self._terminar(connection, *suya, ahora=ahora))
+
+    async def _terminar(
+        self, connection: AsyncConnection, *which: sa.ColumnElement[bool], ahora: datetime
+    ) -> Sequence[UUID]:
+        """Removes those sessions and notes that their access tokens are void. Whose they were.
+
+        They are locked in order of id, so that two who end several wait for each other and not in a circle. A refresh
+        that is under way holds its session, so whatever token it gives belongs to a session that is noted after it.
+        """
+        query = sa.select(familias.c.id, familias.c.usuario_id).where(*which).order_by(familias.c.id).with_for_update()
+        found = (await connection.execute(query)).all()
+        if found:
+            await self._terminadas.anotar(connection, [row.id for row in found], ahora)
+            await connection.execute(sa.delete(familias).where(*which))
+        return [row.usuario_id for row in found]
 
     async def listar_familias(
         self, connection: AsyncConnection, usuario_id: UUID, ahora: datetime, page: PageRequest

@@ -73,14 +73,19 @@ class RepositoryCorreo:
         await connection.execute(sa.delete(correos).where(correos.c.id == correo_id))
 
     async def borrar_de(self, connection: AsyncConnection, usuario_id: UUID) -> None:
-        await connection.execute(sa.delete(correos).where(correos.c.usuario_id == usuario_id))
+        await _borrar(connection, correos.c.usuario_id == usuario_id)
 
     async def borrar_servidos(self, connection: AsyncConnection, correo: Correo, hasta: datetime) -> None:
         """Removes it and those asked for until then for the same reason: one mail serves them all."""
-        await connection.execute(
-            sa.delete(correos).where(
-                correos.c.usuario_id == correo.usuario_id,
-                correos.c.motivo == correo.motivo,
-                correos.c.creado_en <= hasta,
-            )
+        await _borrar(
+            connection,
+            correos.c.usuario_id == correo.usuario_id,
+            correos.c.motivo == correo.motivo,
+            correos.c.creado_en <= hasta,
         )
+
+
+async def _borrar(connection: AsyncConnection, *which: sa.ColumnElement[bool]) -> None:
+    """Locks in order of id what it removes, so that of two who remove several neither waits for the other for ever."""
+    ids = sa.select(correos.c.id).where(*which).order_by(correos.c.id).with_for_update()
+    await connection.execute(sa.delete(correos).where(correos.c.id.in_(ids)))

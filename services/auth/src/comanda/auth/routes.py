@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 
 from comanda.auth.domain import DemasiadosIntentos, EmailEnUso, UltimoAdmin, Usuario
+from comanda.auth.privacidad import CuentaBorrada
 from comanda.auth.schemas import (
     PasswordCambio,
     UsuarioCambios,
@@ -41,6 +42,11 @@ async def _persona(principal: Annotated[Principal, allow()]) -> Principal:
     if principal.is_client:
         raise NoAutorizado("Una cuenta de servicio no es un usuario: use el token de una persona.")
     return principal
+
+
+def sesion_de(persona: Principal) -> UUID | None:
+    """The session that the token stems from."""
+    return UUID(persona.session_id) if persona.session_id else None
 
 
 Servicio = Annotated[Cuentas, Depends(_cuentas)]
@@ -88,13 +94,12 @@ async def modificar_yo(
     summary="Change your password; every other session ends",
 )
 async def cambiar_password(datos: PasswordCambio, servicio: Servicio, persona: Persona, origen: Origen) -> None:
-    sesion = UUID(persona.session_id) if persona.session_id else None
     await servicio.cambiar_password(
         UUID(persona.subject),
         actual=datos.actual,
         nueva=datos.nueva,
         codigo=datos.codigo,
-        sesion=sesion,
+        sesion=sesion_de(persona),
         origen=origen,
     )
 
@@ -118,7 +123,7 @@ async def consultar(usuario_id: UUID, servicio: Servicio, request: Request, resp
 
 @routes.patch(
     "/usuarios/{usuario_id}",
-    responses=describe(NoEncontrado, VersionObsoleta, UltimoAdmin),
+    responses=describe(NoEncontrado, VersionObsoleta, UltimoAdmin, CuentaBorrada),
     summary="Change a user's role or state",
 )
 async def gestionar(

@@ -7,7 +7,7 @@ from fastapi import Depends, Request, Response
 
 from comanda.auth.domain import DemasiadosIntentos, UltimoAdmin
 from comanda.auth.privacidad import Privacidad
-from comanda.auth.routes import Origen, Persona
+from comanda.auth.routes import Origen, Persona, sesion_de
 from comanda.auth.schemas_privacidad import Baja, DatosDocumento
 from comanda.common.problems import describe
 from comanda.common.requests import router
@@ -37,4 +37,10 @@ async def exportar(servicio: Servicio, persona: Persona, response: Response) -> 
     summary="Erase your account for ever; your orders stay, without you",
 )
 async def borrar(datos: Baja, servicio: Servicio, persona: Persona, origen: Origen) -> None:
-    await servicio.borrar(UUID(persona.subject), password=datos.password, codigo=datos.codigo, origen=origen)
+    await servicio.borrar(
+        UUID(persona.subject),
+        password=datos.password,
+        codigo=datos.codigo,
+        sesion=sesion_de(persona),
+        origen=origen,
+    )

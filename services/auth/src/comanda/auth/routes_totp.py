@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 
 from comanda.auth.domain import NO_STORE, DemasiadosIntentos
-from comanda.auth.routes import Gestor, Origen, Persona
+from comanda.auth.routes import Gestor, Origen, Persona, sesion_de
 from comanda.auth.schemas_totp import (
     CodigosDocumento,
     CodigosNuevos,
@@ -21,7 +21,6 @@ from comanda.auth.segundo_factor import SegundoFactor
 from comanda.auth.totp import SegundoFactorActivo, SegundoFactorInactivo
 from comanda.common.problems import NoEncontrado, describe
 from comanda.common.requests import router
-from comanda.common.tokens import Principal
 
 routes = router(prefix="/auth", tags=["segundo factor"])
 
@@ -32,10 +31,6 @@ async def _segundo_factor(request: Request) -> SegundoFactor:
 
 
 Servicio = Annotated[SegundoFactor, Depends(_segundo_factor)]
-
-
-def _sesion(persona: Principal) -> UUID | None:
-    return UUID(persona.session_id) if persona.session_id else None
 
 
 @routes.get("/yo/totp", summary="Whether you have a second factor, and how many recovery codes are left")
@@ -53,7 +48,9 @@ async def preparar(
     datos: TotpNuevo, servicio: Servicio, persona: Persona, origen: Origen, response: Response
 ) -> TotpPreparado:
     response.headers.update(NO_STORE)
-    preparado = await servicio.preparar(UUID(persona.subject), password=datos.password, origen=origen)
+    preparado = await servicio.preparar(
+        UUID(persona.subject), password=datos.password, sesion=sesion_de(persona), origen=origen
+    )
     return TotpPreparado(**asdict(preparado))
 
 
@@ -67,7 +64,7 @@ async def confirmar(
 ) -> CodigosDocumento:
     response.headers.update(NO_STORE)
     codigos = await servicio.confirmar(
-        UUID(persona.subject), codigo=datos.codigo, sesion=_sesion(persona), origen=origen
+        UUID(persona.subject), codigo=datos.codigo, sesion=sesion_de(persona), origen=origen
     )
     return CodigosDocumento(codigos_recuperacion=codigos)
 
@@ -97,7 +94,7 @@ async def desactivar(datos: TotpBaja, servicio: Servicio, persona: Persona, orig
         UUID(persona.subject),
         password=datos.password,
         codigo=datos.codigo,
-        sesion=_sesion(persona),
+        sesion=sesion_de(persona),
         origen=origen,
     )
 

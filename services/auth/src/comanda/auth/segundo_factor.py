@@ -63,14 +63,14 @@ class SegundoFactor:
             restantes = await self._repository.codigos_restantes(connection, usuario_id)
         return EstadoDelFactor(en_vigor is not None, restantes)
 
-    async def preparar(self, usuario_id: UUID, *, password: str, origen: str) -> FactorPreparado:
+    async def preparar(self, usuario_id: UUID, *, password: str, sesion: UUID | None, origen: str) -> FactorPreparado:
         """Makes a secret, which replaces one that was never confirmed. It is not yet in force.
 
         Raises:
             SegundoFactorActivo, NoAutenticado, DemasiadosIntentos, ServicioSaturado.
             DatosInvalidos: it is not the password.
         """
-        comprobado = await self._comprobar_password(usuario_id, password, origen)
+        comprobado = await self._comprobar_password(usuario_id, password, sesion, origen)
         secreto = nuevo_secreto()
         async with self._database.transaction() as connection:
             usuario = await self._bloquear(connection, usuario_id, comprobado)
@@ -101,7 +101,7 @@ class SegundoFactor:
             if correcto:
                 await self._repository.activar_factor(connection, usuario_id, self._clock.now())
                 await self._guardar_codigos(connection, usuario_id, codigos)
-                await self._usuarios.terminar_familias_de(connection, usuario_id, salvo=sesion)
+                await self._usuarios.terminar_familias_de(connection, usuario_id, self._clock.now(), salvo=sesion)
                 await self._audit.tell(connection, "segundo_factor_activado", usuario_id)
         if not correcto:
             raise codigo_incorrecto()
@@ -136,13 +136,13 @@ class SegundoFactor:
             SegundoFactorInactivo, NoAutenticado, DemasiadosIntentos, ServicioSaturado.
             DatosInvalidos: the password or the code is wrong.
         """
-        comprobado = await self._comprobar_password(usuario_id, password, origen)
+        comprobado = await self._comprobar_password(usuario_id, password, sesion, origen)
         async with self._database.transaction() as connection:
             usuario = await self._con_factor(connection, usuario_id, comprobado)
             correcto = await self._paso.exigir(connection, usuario, codigo, origen=origen)
             if correcto:
                 await self._repository.quitar_factor(connection, usuario_id)
-                await self._usuarios.terminar_familias_de(connection, usuario_id, salvo=sesion)
+                await self._usuarios.terminar_familias_de(connection, usuario_id, self._clock.now(), salvo=sesion)
                 await self._repository.degradar_familias(connection, usuario_id)
                 await self._audit.tell(connection, "segundo_factor_quitado", usuario_id)
         if not correcto:
@@ -159,22 +159,24 @@ class SegundoFactor:
         if usuario_id == actor_id:
             raise NoAutorizado("El propio se quita con POST /auth/yo/totp/desactivar, que pide un código.")
         async with self._database.transaction() as connection:
-            if await self._usuarios.leer_usuario(connection, usuario_id, bloquear=True) is None:
+            if usuario_id not in await self._usuarios.bloquear_con_admins(connection, usuario_id):
                 raise NoEncontrado
             actor = activo(await self._usuarios.leer_usuario(connection, actor_id))
             if actor.rol != "admin":
                 raise NoAutorizado
             quitado = await self._repository.quitar_factor(connection, usuario_id)
             if quitado:
-                await self._usuarios.terminar_familias_de(connection, usuario_id)
+                await self._usuarios.terminar_familias_de(connection, usuario_id, self._clock.now())
                 await self._audit.tell(connection, "segundo_factor_quitado", usuario_id)
         if quitado:
             log.warning("totp_disabled", usuario_id=str(usuario_id), actor_id=str(actor_id), origen=origen)
 
-    async def _comprobar_password(self, usuario_id: UUID, password: str, origen: str) -> Usuario:
+    async def _comprobar_password(self, usuario_id: UUID, password: str, sesion: UUID | None, origen: str) -> Usuario:
         async with self._database.read() as connection:
             usuario = activo(await self._usuarios.leer_usuario(connection, usuario_id))
-        await self._credenciales.exigir(usuario, password, origen=origen, incorrecta=password_incorrecta())
+        await self._credenciales.exigir(
+            usuario, password, sesion=sesion, origen=origen, incorrecta=password_incorrecta()
+        )
         return usuario
 
     async def _bloquear(

@@ -11,18 +11,22 @@ from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.domain import Usuario, activo, debe_quedar_admin
+from comanda.auth.domain import Usuario, activo, debe_quedar_admin, normalizar_password, objecion
+from comanda.auth.fin_de_sesiones import FinDeSesiones
 from comanda.auth.keys import SigningKeys
 from comanda.auth.origen import lugar
 from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
 from comanda.auth.politica import Politica
 from comanda.auth.privacidad import Privacidad
+from comanda.auth.privacidad import Privacidad, no_borrada
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.repository import Repository
 from comanda.auth.segundo_factor import SegundoFactor
 from comanda.auth.segundo_paso import SegundoPaso
 from comanda.auth.sesiones import Sesiones
 from comanda.auth.tables import auditoria
+from comanda.auth.terminadas import Terminadas
 from comanda.auth.throttling import Throttling
 from comanda.auth.totp import codigo_incorrecto
 from comanda.common.audit import Audit
@@ -123,6 +127,12 @@ class Cuentas:
         usuario = await self.consultar_propio(usuario_id)
         await self._politica.exigir("nueva", nueva, email=usuario.email, nombre=usuario.nombre)
         await self._credenciales.exigir(usuario, actual, origen=origen, incorrecta=_password_incorrecto())
+        motivo = objecion(normalizar_password(nueva), usuario.email)
+        if motivo:
+            raise DatosInvalidos.of("nueva", motivo)
+        await self._credenciales.exigir(
+            usuario, actual, sesion=sesion, origen=origen, incorrecta=_password_incorrecto()
+        )
         nuevo_hash = await self._passwords.hash(nueva, source=lugar(origen))
         async with self._database.transaction() as connection:
             ahora = activo(await self._repository.leer_usuario(connection, usuario_id, bloquear=True))
@@ -131,7 +141,7 @@ class Cuentas:
             correcto = await self._paso.exigir(connection, ahora, codigo, origen=origen)
             if correcto:
                 await self._repository.actualizar_usuario(connection, replace(ahora, password_hash=nuevo_hash))
-                await self._repository.terminar_familias_de(connection, usuario_id, salvo=sesion)
+                await self._repository.terminar_familias_de(connection, usuario_id, self._clock.now(), salvo=sesion)
                 await self._origenes.olvidar(connection, usuario_id)
                 await self._origenes.recordar(connection, usuario, origen)
                 await self._buzon.echar(connection, usuario_id, "aviso-password")
@@ -155,10 +165,10 @@ class Cuentas:
     async def gestionar(
         self, usuario_id: UUID, cambios: Mapping[str, Any], precondition: Precondition, *, actor_id: UUID
     ) -> Usuario:
-        """Changes somebody's role or state. Deactivating ends all sessions.
+        """Changes somebody's role or state. Deactivating ends all sessions, and so does a lower role.
 
         Raises:
-            NoEncontrado, VersionObsoleta, UltimoAdmin.
+            NoEncontrado, VersionObsoleta, UltimoAdmin, CuentaBorrada.
             NoAutenticado, NoAutorizado: the actor's token is older than the actor's own fall.
         """
         async with self._database.transaction() as connection:
@@ -173,10 +183,11 @@ class Cuentas:
             if actor.rol != "admin":
                 raise NoAutorizado
             if modificado is not usuario:
+                no_borrada(usuario)
                 await self._repository.actualizar_usuario(connection, modificado)
                 await self._audit.tell(connection, "usuario_modificado", usuario_id, cambios=dict(cambios))
-            if not modificado.activo:
-                await self._repository.terminar_familias_de(connection, usuario_id)
+            if not modificado.activo or (usuario.rol, modificado.rol) == ("admin", "cliente"):
+                await self._repository.terminar_familias_de(connection, usuario_id, self._clock.now())
         log.info("user_managed", usuario_id=str(usuario_id), actor_id=str(actor_id), cambios=dict(cambios))
         return modificado
 
@@ -187,6 +198,8 @@ class Auth:
 
     cuentas: Cuentas
     sesiones: Sesiones
+    fin_de_sesiones: FinDeSesiones
+    terminadas: Terminadas
     segundo_factor: SegundoFactor
     cuentas_de_servicio: CuentasDeServicio
     recuperacion: Recuperacion

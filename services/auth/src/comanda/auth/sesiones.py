@@ -23,7 +23,6 @@ from comanda.common.audit import Audit
 from comanda.common.clock import Clock
 from comanda.common.database import Database
 from comanda.common.pagination import Page, PageRequest
-from comanda.common.problems import NoEncontrado
 
 _REFRESCO = "El refresh_token no es, o ya no es, correcto."
 
@@ -159,10 +158,15 @@ class Sesiones:
             token_hash=token_hash(self._refresh_tokens.write(familia_id, 0)),
             rotada_en=ahora,
             creada_en=ahora,
-            expira_en=ahora + timedelta(seconds=self._settings.refresh_token_seconds),
+            expira_en=self._fin(ahora, ahora),
             amr=amr,
             dispositivo=nombre_de_dispositivo(dispositivo),
         )
+
+    def _fin(self, creada_en: datetime, ahora: datetime) -> datetime:
+        """When a session ends that is used now: so long after its log-in, and so long after this use, at the latest."""
+        vida = timedelta(seconds=self._settings.refresh_token_seconds)
+        return min(creada_en + vida, ahora + timedelta(seconds=self._settings.session_idle_seconds))
 
     async def renovar(self, refresh_token: str, *, alcance: str | None) -> Tokens:
         """Exchanges a refresh token for its successor. Raises `ConcesionInvalida`, `AlcanceInvalido`.
@@ -189,12 +193,12 @@ class Sesiones:
         """The session with its current token, rotated unless it just was; None if this use has ended it."""
         if familia.es_actual(generacion, token_hash(refresh_token)):
             sucesor = self._refresh_tokens.write(familia.id, generacion + 1)
-            renovada = familia.rotar(token_hash(sucesor), ahora)
+            renovada = familia.rotar(token_hash(sucesor), ahora, self._fin(familia.creada_en, ahora))
             await self._repository.actualizar_familia(connection, renovada)
             return renovada
         if familia.admite_repeticion(generacion, ahora):
             return familia
-        await self._repository.terminar_familia(connection, familia.id)
+        await self._repository.terminar_familia(connection, familia.id, ahora)
         await self._audit.tell(connection, "refresh_reutilizado", familia.usuario_id, sesion=str(familia.id))
         log.warning("refresh_reuse", familia_id=str(familia.id), usuario_id=str(familia.usuario_id))
         return None
@@ -205,30 +209,16 @@ class Sesiones:
         if leido is None:
             return
         async with self._database.transaction() as connection:
-            if await self._repository.terminar_familia(connection, leido[0]):
-                await self._audit.tell(connection, "sesion_terminada", sesion=str(leido[0]))
-                log.info("session_ended", familia_id=str(leido[0]))
+            usuario_id = await self._repository.terminar_familia(connection, leido[0], self._clock.now())
+            if usuario_id:
+                await self._audit.tell(connection, "sesion_terminada", usuario_id, sesion=str(leido[0]))
+        if usuario_id:
+            log.info("session_ended", familia_id=str(leido[0]), usuario_id=str(usuario_id))
 
     async def listar(self, usuario_id: UUID, page: PageRequest) -> Page[Familia]:
         """A user's sessions, the latest first."""
         async with self._database.read() as connection:
             return await self._repository.listar_familias(connection, usuario_id, self._clock.now(), page)
-
-    async def terminar_una(self, usuario_id: UUID, sesion_id: UUID) -> None:
-        """Ends a session of that user. Raises `NoEncontrado`, also when it is somebody else's."""
-        async with self._database.transaction() as connection:
-            if not await self._repository.terminar_familia_de(connection, usuario_id, sesion_id):
-                raise NoEncontrado
-            await self._audit.tell(connection, "sesion_terminada", usuario_id, sesion=str(sesion_id))
-        log.info("session_ended", familia_id=str(sesion_id), usuario_id=str(usuario_id))
-
-    async def terminar_todas(self, usuario_id: UUID) -> None:
-        """Ends all sessions of that user; one that is being begun waits for the user's row and stays."""
-        async with self._database.transaction() as connection:
-            await self._repository.leer_usuario(connection, usuario_id, bloquear=True)
-            await self._repository.terminar_familias_de(connection, usuario_id)
-            await self._audit.tell(connection, "sesiones_terminadas", usuario_id)
-        log.info("sessions_ended", usuario_id=str(usuario_id))
 
     async def barrer(self) -> None:
         """The loop that removes expired sessions."""
@@ -245,18 +235,22 @@ class Sesiones:
         return leido
 
     def _tokens(self, usuario: Usuario, familia: Familia, alcance: str) -> Tokens:
+        queda = int((familia.expira_en - self._clock.now()).total_seconds())
+        vida = max(1, min(self._settings.access_token_seconds, queda))  # no token outlives its session
         claims = access_claims(
             self._settings,
             self._clock,
+            life_seconds=vida,
             sub=str(usuario.id),
             client_id=familia.client_id,
             scope=alcance,
             sid=str(familia.id),
             amr=(familia.amr or PWD).split(),
+            auth_time=int(familia.creada_en.timestamp()),
         )
         return Tokens(
             access_token=self._keys.sign(claims),
-            expires_in=self._settings.access_token_seconds,
+            expires_in=vida,
             refresh_token=self._refresh_tokens.write(familia.id, familia.generacion),
             scope=alcance,
             sesion_segundos=int((familia.expira_en - self._clock.now()).total_seconds()),

@@ -45,6 +45,12 @@ class Settings(ServiceSettings):
     refresh_token_seconds: int = Field(
         2_592_000, ge=60, le=31_536_000, description="life of a session, from its login; refreshing does not prolong it"
     )
+    session_idle_seconds: int = Field(
+        604_800, ge=60, le=31_536_000, description="a session that was not refreshed for so long ends"
+    )
+    reauthentication_seconds: int = Field(
+        600, ge=0, le=86_400, description="how long after its log-in a session may end others without the password"
+    )
     key_rotation_days: int = Field(90, ge=0, le=3650, description="age at which a signing key is replaced; 0: never")
     key_announce_seconds: int = Field(
         600,
@@ -53,6 +59,10 @@ class Settings(ServiceSettings):
         description="how long a new signing key is published before it signs; verifiers may take 12 s to learn of it",
     )
     sweep_seconds: Seconds = Field(60, description="pause between two sweeps of sessions that have ended")
+
+    pedidos_jwks: str = Field("", description="key set of pedidos: file, URL or JSON; default: in COMANDA_DATA")
+    inventario_jwks: str = Field("", description="key set of inventario: file, URL or JSON; default: in COMANDA_DATA")
+    productos_jwks: str = Field("", description="key set of productos: file, URL or JSON; default: in COMANDA_DATA")
 
     admin_mfa_required: bool = Field(
         False, description="an admin who logs in without a second factor gets the scopes of a client only"
@@ -125,6 +135,15 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _https_issuer_in_production(self) -> Self:  # in place of the common one, which looks at auth_issuer
         require_https(self, "issuer", self.issuer)
+        return self
+
+    @model_validator(mode="after")
+    def _idle_later_than_the_access_token(self) -> Self:
+        if self.session_idle_seconds < self.access_token_seconds:
+            raise ValueError(
+                f"AUTH_SESSION_IDLE_SECONDS={self.session_idle_seconds}: debe ser {self.access_token_seconds} o más, "
+                "lo que vale un token de acceso (AUTH_ACCESS_TOKEN_SECONDS); si no, acabaría una sesión en uso"
+            )
         return self
 
     @model_validator(mode="after")

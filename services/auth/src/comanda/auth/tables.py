@@ -46,6 +46,14 @@ familias = sa.Table(
     sa.Index("ix_familias_expira_en", "expira_en"),
 )
 
+terminadas = sa.Table(
+    "terminadas",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),  # of a session, or of a service account
+    sa.Column("en", UtcDateTime, nullable=False),
+    sa.Index("ix_terminadas_en", "en"),
+)
+
 totp = sa.Table(
     "totp",
     metadata,

@@ -12,6 +12,7 @@ from comanda.common.database import Database
 from comanda.common.http import Neighbour
 from comanda.common.idempotency import Keys
 from comanda.common.resilience import Circuit
+from comanda.common.revocation import polled
 from comanda.common.server import prepare_process
 from comanda.common.settings import load
 from comanda.common.transport import Transport
@@ -47,6 +48,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
         transport=transport,
     )
     parts = assemble(settings, clock, database, ProductosHttp(productos))
+    revocations = polled(settings.auth_address, settings.revocation_poll_seconds, lambda: signs, clock, transport)
     services = {
         "pedidos": (settings.pedidos_jwks, ["reservas:escribir", "reservas:leer", "inventario:leer"]),
         "operador": (
@@ -62,10 +64,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             clock=clock,
             database=database,
             migrations="comanda.inventario",
-            verifier=verifier(settings, NAME, clock, services),
+            verifier=verifier(settings, NAME, clock, services, revocations=revocations),
             routers=[stock, reservas],
             use_cases=parts.inventario,
-            audit=Audit(auditoria, database, clock),
+            audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             circuits=[productos.circuit],
             loops=parts.loops,
             on_close=[productos.aclose],

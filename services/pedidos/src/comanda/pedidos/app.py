@@ -12,8 +12,10 @@ from comanda.common.database import Database
 from comanda.common.http import Neighbour
 from comanda.common.idempotency import Keys
 from comanda.common.resilience import Circuit
+from comanda.common.revocation import polled
 from comanda.common.server import prepare_process
 from comanda.common.settings import load
+from comanda.common.signing import ServiceSigner
 from comanda.common.transport import Transport
 from comanda.common.trust import signer, verifier
 from comanda.pedidos.altas import Altas
@@ -46,13 +48,15 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
     """Args: transport: the network to the neighbours; None: the real one."""
     clock = clock or SystemClock()
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
-    neighbours = _neighbours(settings, clock, transport)
+    signs = signer(NAME, settings.signing_key, clock)
+    neighbours = _neighbours(settings, clock, signs, transport)
     inventario = InventarioHttp(neighbours["inventario"], most=settings.group_commit)
     productos = ProductosHttp(
         neighbours["productos"], clock, reuse_seconds=settings.price_reuse_seconds, most=settings.group_commit
     )
     parts = assemble(settings, clock, database, inventario, productos)
     eventos = _eventos(settings, clock, database)
+    revocations = polled(settings.auth_address, settings.revocation_poll_seconds, lambda: signs, clock, transport)
     services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
     app = common.create_app(
         common.Wiring(
@@ -64,8 +68,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             migrations="comanda.pedidos",
             verifier=verifier(settings, NAME, clock, services),
             routers=[routes_eventos, routes],  # in this order: `eventos` is no id
+            verifier=verifier(settings, NAME, clock, services, revocations=revocations),
+            routers=[routes],
             use_cases=parts.pedidos,
-            audit=Audit(auditoria, database, clock),
+            audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             circuits=[neighbour.circuit for neighbour in neighbours.values()],
             loops=[*parts.loops, eventos.follow, eventos.keep_time],
             on_close=[neighbour.aclose for neighbour in neighbours.values()],
@@ -150,6 +156,9 @@ def _eventos(settings: Settings, clock: Clock, database: Database) -> Eventos:
 
 def _neighbours(settings: Settings, clock: Clock, transport: Transport | None) -> dict[str, Neighbour]:
     signs = signer(NAME, settings.signing_key, clock)
+def _neighbours(
+    settings: Settings, clock: Clock, signs: ServiceSigner, transport: Transport | None
+) -> dict[str, Neighbour]:
     addresses = {"productos": settings.productos_url, "inventario": settings.inventario_url}
     return {
         name: Neighbour(

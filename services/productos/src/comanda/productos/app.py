@@ -6,9 +6,11 @@ from comanda.common import app as common
 from comanda.common.audit import Audit
 from comanda.common.clock import Clock, SystemClock
 from comanda.common.database import Database
+from comanda.common.revocation import polled
 from comanda.common.server import prepare_process
 from comanda.common.settings import load
-from comanda.common.trust import verifier
+from comanda.common.transport import Transport
+from comanda.common.trust import signer, verifier
 from comanda.productos.routes import routes
 from comanda.productos.service import Catalogo
 from comanda.productos.settings import Settings
@@ -24,7 +26,8 @@ def build() -> FastAPI:
     return create_app(settings)
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+def create_app(settings: Settings, *, clock: Clock | None = None, transport: Transport | None = None) -> FastAPI:
+    """Args: transport: the network to auth; None: the real one."""
     clock = clock or SystemClock()
     database = Database(
         settings.database_url,
@@ -37,6 +40,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         "inventario": (settings.inventario_jwks, ["productos:leer"]),
         "operador": (settings.operador_jwks, ["productos:leer", "operaciones:leer"]),
     }
+    revocations = polled(
+        settings.auth_address,
+        settings.revocation_poll_seconds,
+        lambda: signer(NAME, settings.signing_key, clock),
+        clock,
+        transport,
+    )
     return common.create_app(
         common.Wiring(
             name=NAME,
@@ -45,9 +55,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             clock=clock,
             database=database,
             migrations="comanda.productos",
-            verifier=verifier(settings, NAME, clock, services),
+            verifier=verifier(settings, NAME, clock, services, revocations=revocations),
             routers=[routes],
             use_cases=Catalogo(database, clock),
-            audit=Audit(auditoria, database, clock),
+            audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
         )
     )

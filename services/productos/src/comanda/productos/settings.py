@@ -3,10 +3,10 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from comanda.common.settings import ServiceSettings, default_database
+from comanda.common.settings import VerifierSettings, default_database
 
 
-class Settings(ServiceSettings):
+class Settings(VerifierSettings):
     model_config = SettingsConfigDict(env_prefix="PRODUCTOS_")
 
     port: int = Field(8001, ge=0, le=65535, description="port to listen on")
