@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import structlog
 from attack.target import ADMIN_EMAIL, PASSWORD, Target, bearer, refused, some_email
 
@@ -34,7 +35,7 @@ class Ana:
         return next(str(one["id"]) for one in page["elementos"] if one["actual"])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def ana(target: Target) -> Ana:
     return await Ana(target).enter()
 
