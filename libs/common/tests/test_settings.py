@@ -1,10 +1,19 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from comanda.common.settings import CallerSettings, InvalidSettings, ServiceSettings, default_database, load, reference
+from comanda.common.settings import (
+    CallerSettings,
+    InvalidSettings,
+    ServiceSettings,
+    VerifierSettings,
+    default_database,
+    load,
+    reference,
+)
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # nobody listens here
 
@@ -159,6 +168,35 @@ class TestSigningKeyInProduction:
             load(CallerSettings)
         key.chmod(0o600)
         assert load(CallerSettings).production
+
+
+class TestAuthAddress:
+    @pytest.mark.parametrize(
+        ("given", "address"),
+        [
+            ({}, "http://127.0.0.1:8000"),
+            ({"auth_issuer": "https://id.tienda.es/"}, "https://id.tienda.es"),
+            ({"auth_jwks": "http://auth:8000/.well-known/jwks.json"}, "http://auth:8000"),
+            ({"auth_jwks": "http://cdn/claves.json"}, ""),
+            ({"auth_jwks": "/run/auth.jwks.json"}, ""),
+            ({"auth_jwks": "/run/auth.jwks.json", "auth_url": "http://auth"}, "http://auth"),
+        ],
+    )
+    def test_is_where_the_keys_are(self, given: dict[str, str], address: str) -> None:
+        settings = VerifierSettings(port=1, database_url="sqlite:///x", **given)  # type: ignore[arg-type]
+        assert settings.auth_address == address
+        assert settings.signs == bool(address)
+
+    def test_in_production_who_asks_has_a_key(self) -> None:
+        production: dict[str, Any] = {
+            "port": 1,
+            "database_url": "sqlite:///x",
+            "environment": "production",
+            "auth_issuer": "https://id.tienda.es",
+        }
+        with pytest.raises(ValueError, match="COMANDA_SIGNING_KEY: en producción hace falta una clave propia"):
+            VerifierSettings(**production)
+        assert VerifierSettings(**production, revocation_poll_seconds=0).production
 
 
 class TestRoundSeconds:

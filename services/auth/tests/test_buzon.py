@@ -294,3 +294,19 @@ class TestRepartir:
             loop.cancel()
         assert lines == [{"event": "mail_not_configured", "variable": "AUTH_SMTP_URL", "log_level": "warning"}]
         await puesto.database.aclose()
+
+
+class TestVaciar:
+    async def test_a_la_vez_en_dos_replicas(self, abrir: Abrir) -> None:
+        """Each removes many rows; they wait for each other, and not in a circle."""
+        puesto = await con_usuario(abrir(0))
+        for _ in range(30):
+            await puesto.echar()
+        other = abrir(0).database
+
+        async def vaciar(database: Database) -> None:
+            async with database.transaction() as connection:
+                await RepositoryCorreo().borrar_de(connection, puesto.ana.id)
+
+        await asyncio.gather(*(vaciar(database) for database in (puesto.database, other) * 4))
+        assert await puesto.esperan() == []

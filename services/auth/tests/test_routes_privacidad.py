@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from auth_internals import EMAIL, PASSWORD, count, database, use_cases
+from auth_shop import shop
 from authenticator import Ana
 
 from comanda.auth.app import create_app
@@ -38,6 +39,26 @@ class TestExportar:
         assert events == ["usuario_registrado", "login_fallido", "sesion_iniciada"]
         for secret in ("argon2", PASSWORD, "token_hash", "otro@ejemplo.es"):
             assert secret not in response.text
+
+    async def test_de_otros_no_dice_donde_estaban(self, make_settings: Any, clock: FakeClock) -> None:
+        home, stranger, office = "198.51.100.1", "203.0.113.9", "198.51.100.200"
+        async with shop(make_settings, clock) as tienda:
+            ana = await tienda.register()
+            await tienda.ask(stranger, "no es esta clave")
+            jefa = (await tienda.ask(office, "la-clave-de-la-jefa", "jefa@comanda.test")).json()["access_token"]
+            headers = {"Authorization": f"Bearer {jefa}", "X-Forwarded-For": office}
+            for rol in ("admin", "cliente"):
+                path = f"/auth/usuarios/{ana['id']}"
+                assert (await tienda.http.patch(path, json={"rol": rol}, headers=headers)).status_code == 200
+            token = (await tienda.ask(home)).json()["access_token"]
+            headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": home}
+            await tienda.http.post(BORRAR, json={"password": "no es esta clave"}, headers=headers)
+            datos = await tienda.http.get(DATOS, headers=headers)
+        lines = {line["suceso"]: line["origen"] for line in datos.json()["auditoria"]}
+        assert (lines["login_fallido"], lines["usuario_modificado"]) == ("", "")
+        assert (lines["sesion_iniciada"], lines["password_incorrecta"]) == (home, home)
+        assert stranger not in datos.text
+        assert office not in datos.text
 
     async def test_hace_falta_una_persona(self, api: Any) -> None:
         assert problem(await api.http.get(DATOS)) == "no-autenticado"

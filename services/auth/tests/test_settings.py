@@ -49,6 +49,13 @@ class TestSettings:
         monkeypatch.setenv("AUTH_MASTER_KEY", KEY)
         assert KEY not in repr(load(Settings))
 
+    def test_la_inactividad_no_acaba_una_sesion_en_uso(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AUTH_SESSION_IDLE_SECONDS", "899")
+        with pytest.raises(InvalidSettings, match="AUTH_SESSION_IDLE_SECONDS=899: debe ser 900 o más"):
+            load(Settings)
+        monkeypatch.setenv("AUTH_SESSION_IDLE_SECONDS", "900")
+        assert load(Settings).session_idle_seconds == 900
+
     def test_el_correo(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert load(Settings).tienda == "http://127.0.0.1:8000"
         monkeypatch.setenv("AUTH_SMTP_URL", "smtp://tienda:la-clave@correo.es")
