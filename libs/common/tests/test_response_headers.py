@@ -104,7 +104,15 @@ class TestCors:
         assert response.headers["vary"] == "Origin"
         assert "access-control-allow-credentials" not in response.headers
         exposed = set(response.headers["access-control-expose-headers"].split(", "))
-        assert exposed == {"ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed"}
+        assert exposed == {
+            "ETag",
+            "Link",
+            "Location",
+            "Retry-After",
+            "X-Request-Id",
+            "Idempotent-Replayed",
+            "WWW-Authenticate",
+        }
         assert response.headers["x-content-type-options"] == "nosniff"
 
     @pytest.mark.parametrize("origin", ["https://mala.es", "http://tienda.es", "https://tienda.es:8443", "null"])

@@ -7,7 +7,7 @@ from comanda.common.settings import ServiceSettings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SENT = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id")
-EXPOSED = ("ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed")
+EXPOSED = ("ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed", "WWW-Authenticate")
 
 
 def across_origins(app: ASGIApp, settings: ServiceSettings) -> ASGIApp:
