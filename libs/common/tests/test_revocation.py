@@ -145,12 +145,16 @@ class TestPoll:
 
 
 class TestPolled:
-    @pytest.mark.parametrize(("address", "pause"), [("", 5), ("http://auth", 0)])
-    def test_none_and_no_key_made(self, clock: FakeClock, address: str, pause: float) -> None:
+    @pytest.mark.parametrize(
+        ("address", "pause", "reason"), [("", 5, "no …_AUTH_URL"), ("http://auth", 0, "told not to")]
+    )
+    def test_none_and_no_key_made(self, clock: FakeClock, address: str, pause: float, reason: str) -> None:
         def sign() -> ServiceSigner:
             raise AssertionError("nobody needs a key")
 
-        assert polled(address, pause, sign, clock, None) is None
+        with structlog.testing.capture_logs() as lines:
+            assert polled(address, pause, sign, clock, None) is None
+        assert [(line["event"], line["reason"]) for line in lines] == [("ended_sessions_not_asked_for", reason)]
 
     async def test_with_a_token_for_auth(self, clock: FakeClock, auth: Auth) -> None:
         key = SigningKey.generate()

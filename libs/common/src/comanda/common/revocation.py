@@ -116,6 +116,7 @@ def polled(
         sign: makes or finds who signs our calls; not called for nothing, for it may make a key.
     """
     if not address or not pause_seconds:
+        _log.warning("ended_sessions_not_asked_for", reason="no …_AUTH_URL" if pause_seconds else "told not to")
         return None
     signer = sign()
     return PolledRevocations(
