@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from auth_internals import EMAIL, PASSWORD, count, database, entrar, until
 from comanda.auth import terminadas as modulo
 from comanda.auth.app import create_app
 from comanda.auth.repository import Repository
+from comanda.auth.repository_terminadas import RepositorioTerminadas
 from comanda.auth.tables import familias, terminadas
 from comanda.common.testing import FakeClock, problem, running
 from comanda.common.tokens import ServiceSigner, SigningKey
@@ -74,6 +76,23 @@ class TestListar:
         await api.http.delete(f"{SESIONES}/{sid(una)}", headers=una)
         changed = await pedir(**{"If-None-Match": first.headers["ETag"]})
         assert (changed.status_code, changed.json()) == (200, {"terminadas": [sid(una)]})
+
+    async def test_tambien_lo_que_se_anota_tarde_cambia_la_etiqueta(
+        self, api: Any, pedir: Any, clock: FakeClock
+    ) -> None:
+        """Of two replicas, the one that read its clock first commits last, while the oldest is forgotten."""
+        repo, moment = RepositorioTerminadas(database(api)), clock.now()
+        tags = set()
+        for seconds in (0, 100, 50):
+            async with database(api).transaction() as connection:
+                await repo.anotar(connection, [clock.new_id()], moment + timedelta(seconds=seconds))
+            tags.add((await pedir()).headers["ETag"])
+        clock.advance(960)
+        async with database(api).transaction() as connection:
+            await repo.anotar(connection, [clock.new_id()], moment + timedelta(seconds=60))
+        answer = await pedir()
+        assert len(tags | {answer.headers["ETag"]}) == 4
+        assert len(answer.json()["terminadas"]) == 3
 
     async def test_acotada_a_las_ultimas(
         self, api: Any, pedir: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch

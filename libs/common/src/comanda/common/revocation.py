@@ -21,8 +21,9 @@ from comanda.common.transport import AiohttpTransport, Transport
 ENDED_SCOPE = "sesiones:terminadas"
 ENDED_PATH = "/auth/terminadas"
 FETCH_TIMEOUT_SECONDS = 3
-MAX_ENDED = 100_000
-"""Ids that one list holds: the latest."""
+MAX_ENDED = 50_000
+"""Ids that one list holds: the latest. A session begins with a password hash, of which two threads make some 50 a second,
+so hardly more can end in the 16 minutes for which an id is published."""
 
 _log = structlog.get_logger(__name__)
 

@@ -28,6 +28,16 @@ class RepositorioTerminadas:
         query = sa.select(sa.exists().where(terminadas.c.id == uno))
         return bool((await connection.execute(query)).scalar_one())
 
+    async def edicion(self, connection: AsyncConnection, desde: datetime) -> str:
+        """Another text whenever `listar` answers something else.
+
+        What is added makes one more, also if it is noted late, between others; what grows too old moves the first
+        moment, for all of one moment grow too old together.
+        """
+        query = sa.select(sa.func.count(), sa.func.min(terminadas.c.en), sa.func.max(terminadas.c.en))
+        count, first, last = (await connection.execute(query.where(terminadas.c.en > desde))).one()
+        return f"{count} {first} {last}"
+
     async def listar(self, connection: AsyncConnection, desde: datetime, most: int) -> Sequence[UUID]:
         """Those that ended after that moment, the latest first, at most so many."""
         query = (

@@ -29,11 +29,13 @@ async def _terminadas(request: Request) -> Terminadas:
 async def listar(
     servicio: Annotated[Terminadas, Depends(_terminadas)],
     request: Request,
-    response: Response,
     _: Annotated[Principal, allow(ENDED_SCOPE)],
 ) -> Any:
-    ids = await servicio.listar()
-    digest = hashlib.sha256(b"".join(one.bytes for one in ids)).hexdigest()
-    tag = f'"{digest[:32]}"'
-    response.headers["ETag"] = tag
-    return not_modified(request, tag) or TerminadasDocumento(terminadas=list(ids))
+    # Before the list: who gets a newer list than its tag says fetches it once more, and nobody keeps an older one.
+    edicion = await servicio.edicion()
+    tag = f'"{hashlib.sha256(edicion.encode()).hexdigest()[:32]}"'
+    unchanged = not_modified(request, tag)
+    if unchanged:
+        return unchanged
+    body = '{"terminadas":[' + ",".join(f'"{one}"' for one in await servicio.listar()) + "]}"
+    return Response(body, media_type="application/json", headers={"ETag": tag})
