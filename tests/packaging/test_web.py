@@ -54,7 +54,6 @@ class TestModules:
         preloaded = [WEB / name for name in _PRELOAD.findall((WEB / "index.html").read_text())]
         assert sorted(preloaded) == sorted(needed)
 
-
     @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
     def test_those_that_need_no_browser(self) -> None:
         run = subprocess.run(["node", "--test", "tests/"], cwd=WEB, capture_output=True, text=True, timeout=60)

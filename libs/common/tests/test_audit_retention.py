@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from comanda.common import audit as module
 from comanda.common.audit import Audit, audit_table
 from comanda.common.database import Database
-from comanda.common.testing import Databases, FakeClock
+from comanda.testing import Databases, FakeClock
 
 DAY = 86_400
 TABLE = audit_table(sa.MetaData())

@@ -12,9 +12,9 @@ from yarl import URL
 
 from comanda.common.problems import NoAutenticado
 from comanda.common.revocation import MAX_ENDED, InvalidList, PolledRevocations, parse_ended, polled
-from comanda.common.testing import ISSUER, FakeClock, Issuer
 from comanda.common.tokens import ServiceSigner, SigningKey, StaticKeys, Verifier, service_issuer, user_issuer
 from comanda.common.transport import Reply
+from comanda.testing import ISSUER, FakeClock, Issuer
 
 
 class Auth:

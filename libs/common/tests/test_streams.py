@@ -14,7 +14,7 @@ from comanda.common.connections import Watch
 from comanda.common.direct import direct
 from comanda.common.protocol import JoiningProtocol
 from comanda.common.streams import STOPPING, EventStream
-from comanda.common.testing import FakeClock
+from comanda.testing import FakeClock
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -7,7 +7,7 @@ import pytest
 from auth_internals import PASSWORD
 from auth_shop import Shop, shop
 
-from comanda.common.testing import FakeClock, problem
+from comanda.testing import FakeClock, problem
 
 HOME = "198.51.100.1"
 ROUTES: list[tuple[str, dict[str, str]]] = [

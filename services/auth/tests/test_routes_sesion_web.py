@@ -14,7 +14,7 @@ from comanda.auth.app import create_app
 from comanda.auth.sesiones import Sesiones
 from comanda.auth.tables import auditoria, familias
 from comanda.common.database import DatabaseUnavailable
-from comanda.common.testing import FakeClock, fields, problem, running
+from comanda.testing import FakeClock, fields, problem, running
 
 EMAIL, PASSWORD = "ana@ejemplo.es", "caballo correcto"
 CLIENTE = "productos:leer inventario:leer pedidos:crear pedidos:propios"

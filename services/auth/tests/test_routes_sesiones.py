@@ -6,8 +6,7 @@ from uuid import uuid4
 from auth_internals import PASSWORD
 
 from comanda.auth.domain import DISPOSITIVO_MAX, nombre_de_dispositivo
-from comanda.testing import FakeClock, problem
-from comanda.common.testing import FakeClock, fields, problem
+from comanda.testing import FakeClock, fields, problem
 
 SESIONES = "/auth/yo/sesiones"
 

@@ -11,8 +11,7 @@ from auth_internals import EMAIL, PASSWORD, entrar
 
 from comanda.auth.app import create_app
 from comanda.auth.settings import Settings
-from comanda.testing import FakeClock, running
-from comanda.common.testing import FakeClock, problem, running
+from comanda.testing import FakeClock, problem, running
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "jefa@comanda.test", "la-clave-de-la-jefa"
 OTRA = {"username": EMAIL, "password": PASSWORD}

@@ -16,8 +16,8 @@ from comanda.auth.app import create_app
 from comanda.auth.repository import Repository
 from comanda.auth.repository_terminadas import RepositorioTerminadas
 from comanda.auth.tables import familias, terminadas
-from comanda.common.testing import FakeClock, problem, running
 from comanda.common.tokens import ServiceSigner, SigningKey
+from comanda.testing import FakeClock, problem, running
 
 PATH, SESIONES = "/auth/terminadas", "/auth/yo/sesiones"
 KEY = SigningKey.generate()

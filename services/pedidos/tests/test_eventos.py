@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from pedidos_world import Fabrica, Mundo
 
 from comanda.common.database import DatabaseUnavailable
-from comanda.common.testing import FakeClock
 from comanda.common.tokens import Principal
 from comanda.pedidos import eventos as module
 from comanda.pedidos.domain import Fase
@@ -20,6 +19,7 @@ from comanda.pedidos.domain_eventos import Evento
 from comanda.pedidos.eventos import Eventos, Stream
 from comanda.pedidos.repository_eventos import BATCH, EventosRepository
 from comanda.pedidos.tables import historial
+from comanda.testing import FakeClock
 
 only_postgresql = pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
 

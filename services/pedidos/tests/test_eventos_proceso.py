@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from comanda.common.clock import SystemClock
-from comanda.common.testing import Issuer, free_port
 from comanda.pedidos.domain import Fase
+from comanda.testing import Issuer, free_port
 
 pytestmark = pytest.mark.proc
 

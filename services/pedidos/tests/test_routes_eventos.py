@@ -10,7 +10,7 @@ from flujos import Flujo, Recibido, ids
 from pedidos_requests import before_the_database, pedir
 
 from comanda.common.streams import STOP
-from comanda.common.testing import FakeClock, Issuer
+from comanda.testing import FakeClock, Issuer
 
 SCOPES = ("pedidos:crear", "pedidos:propios")
 

@@ -51,20 +51,3 @@ def _told(was: Nombramiento) -> str:
         return "new administrator"
     factor = " and no second factor" if was.tenia_factor else ""
     return f"administrator with a new password{factor}; their sessions have ended"
-async def _make_admin(
-    database: Database, connection: AsyncConnection, email: str, password_hash: str
-) -> tuple[UUID, str]:
-    repository, clock = Repository(database), SystemClock()
-    known = await repository.leer_por_email(connection, email)
-    if known is None:
-        now = clock.now()
-        admin = Usuario(clock.new_id(), email, "Administrador", "admin", True, password_hash, 1, now, now)
-        await repository.insertar_usuario(connection, admin)
-        return admin.id, "new administrator"
-    changed = replace(known, password_hash=password_hash)
-    changed = changed.modificar({"rol": "admin", "activo": True}, clock.now())
-    await repository.actualizar_usuario(connection, changed)
-    await repository.terminar_familias_de(connection, known.id, clock.now())
-    if await RepositoryTotp(database).quitar_factor(connection, known.id):
-        return known.id, "administrator with a new password and no second factor; their sessions have ended"
-    return known.id, "administrator with a new password; their sessions have ended"

@@ -22,8 +22,8 @@ ENDED_SCOPE = "sesiones:terminadas"
 ENDED_PATH = "/auth/terminadas"
 FETCH_TIMEOUT_SECONDS = 3
 MAX_ENDED = 50_000
-"""Ids that one list holds: the latest. A session begins with a password hash, of which two threads make some 50 a second,
-so hardly more can end in the 16 minutes for which an id is published."""
+"""Ids that one list holds: the latest. A session begins with a password hash, of which two threads make some 50 a
+second, so hardly more can end in the 16 minutes for which an id is published."""
 
 _log = structlog.get_logger(__name__)
 

@@ -82,7 +82,7 @@ class Administradores:
     async def _reponer(self, connection: AsyncConnection, usuario: Usuario, password_hash: str) -> Nombramiento:
         cambiado = usuario.modificar({"rol": "admin", "activo": True}, self._clock.now())
         await self._repository.actualizar_usuario(connection, replace(cambiado, password_hash=password_hash))
-        await self._repository.terminar_familias_de(connection, usuario.id)
+        await self._repository.terminar_familias_de(connection, usuario.id, self._clock.now())
         await self._origenes.olvidar(connection, usuario.id)
         tenia_factor = await self._totp.quitar_factor(connection, usuario.id)
         await self._buzon.echar(connection, usuario.id, "aviso-password")

@@ -129,6 +129,8 @@ async def administradores(settings: Settings) -> AsyncIterator[Administradores]:
     finally:
         await passwords.aclose()
         await database.aclose()
+
+
 def _services(settings: Settings) -> dict[str, tuple[str, list[str]]]:
     return {
         "productos": (settings.productos_jwks, [ENDED_SCOPE]),

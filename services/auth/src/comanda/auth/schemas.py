@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 from comanda.auth.domain import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, Familia, Rol, Usuario, es_email
 from comanda.auth.domain import normalizar_password as normalizar
 from comanda.auth.domain_password import objecion_de_longitud
-from comanda.auth.oauth import MFA_OTP, MFA_RECOVERY_CODE
 from comanda.auth.schemas_totp import Codigo
 from comanda.common.requests import Body, Boolean, Line
 

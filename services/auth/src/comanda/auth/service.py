@@ -11,14 +11,12 @@ from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales
 from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.domain import Usuario, activo, debe_quedar_admin
-from comanda.auth.domain import Usuario, activo, debe_quedar_admin, normalizar_password, objecion
 from comanda.auth.fin_de_sesiones import FinDeSesiones
 from comanda.auth.keys import SigningKeys
 from comanda.auth.origen import lugar
 from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
 from comanda.auth.politica import Politica
-from comanda.auth.privacidad import Privacidad
 from comanda.auth.privacidad import Privacidad, no_borrada
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.repository import Repository
@@ -126,10 +124,6 @@ class Cuentas:
         """
         usuario = await self.consultar_propio(usuario_id)
         await self._politica.exigir("nueva", nueva, email=usuario.email, nombre=usuario.nombre)
-        await self._credenciales.exigir(usuario, actual, origen=origen, incorrecta=_password_incorrecto())
-        motivo = objecion(normalizar_password(nueva), usuario.email)
-        if motivo:
-            raise DatosInvalidos.of("nueva", motivo)
         await self._credenciales.exigir(
             usuario, actual, sesion=sesion, origen=origen, incorrecta=_password_incorrecto()
         )

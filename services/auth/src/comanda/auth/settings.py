@@ -73,6 +73,7 @@ class Settings(ServiceSettings):
     )
     breached_passwords_file: Path | None = Field(
         None, description="list of Have I Been Pwned, as its downloader writes it into one file (lines SHA1:times)"
+    )
     password_grant: bool = Field(
         True, description="whether POST /auth/token takes passwords; false: people log in at /auth/sesion alone"
     )

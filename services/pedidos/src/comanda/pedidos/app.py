@@ -66,10 +66,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             clock=clock,
             database=database,
             migrations="comanda.pedidos",
-            verifier=verifier(settings, NAME, clock, services),
-            routers=[routes_eventos, routes],  # in this order: `eventos` is no id
             verifier=verifier(settings, NAME, clock, services, revocations=revocations),
-            routers=[routes],
+            routers=[routes_eventos, routes],  # in this order: `eventos` is no id
             use_cases=parts.pedidos,
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             circuits=[neighbour.circuit for neighbour in neighbours.values()],
@@ -154,8 +152,6 @@ def _eventos(settings: Settings, clock: Clock, database: Database) -> Eventos:
     )
 
 
-def _neighbours(settings: Settings, clock: Clock, transport: Transport | None) -> dict[str, Neighbour]:
-    signs = signer(NAME, settings.signing_key, clock)
 def _neighbours(
     settings: Settings, clock: Clock, signs: ServiceSigner, transport: Transport | None
 ) -> dict[str, Neighbour]:
