@@ -4,7 +4,7 @@ import { Announcements } from "./lib/announce.js";
 import { TEMAS, elegirTema, tema } from "./lib/appearance.js";
 import { unidades } from "./lib/cart.js";
 import { Confirmation } from "./lib/dialog.js";
-import { Component, html, render, useEffect, useState } from "./lib/html.js";
+import { Component, html, render, signal, useEffect, useState } from "./lib/html.js";
 import { LANGUAGES, chooseLanguage, lang, loadTexts, start as startTexts, t } from "./lib/i18n.js";
 import { Icon } from "./lib/icons.js";
 import { LogInAgain } from "./lib/login.js";
@@ -16,6 +16,9 @@ import { ROUTES } from "./routes.js";
 const HOME = "/tienda";
 /** A scope that every administrator has who logged in as the house demands. */
 const ADMINISTRA = "operaciones:leer";
+
+/** Whether it is known who the person is. */
+const started = signal(false);
 
 function App() {
   const { query } = location.value;
@@ -107,6 +110,7 @@ class Guarded extends Component {
 
 /** The page of a route, or why it is not shown. */
 function Screen({ route, params, query }) {
+  if (!started.value) return html`<${Skeleton} rows=${4} />`;
   if (!route) return html`<${NotFound} />`;
   if (route.who !== "anyone" && !usuario.value) {
     return html`<${Loaded} load=${() => import("./pages/bienvenida.js")} query=${query} />`;
@@ -148,5 +152,6 @@ function SecondFactorFirst() {
 }
 
 await startTexts();
-await startSession();
 render(html`<${App} />`, document.getElementById("app"));
+await startSession();
+started.value = true;

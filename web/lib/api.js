@@ -1,7 +1,7 @@
 /** Calls to the services: who one is, time limits, and errors as `Problem`. */
 
 import { learn } from "./clock.js";
-import { SIN_CONEXION, SIN_RESPUESTA, Problem, problemOf } from "./problems.js";
+import { problemOf, unanswered } from "./problems.js";
 import { token } from "./token.js";
 
 const TIMEOUT_MS = 15_000;
@@ -93,7 +93,7 @@ async function answered(promise, signal) {
     return await promise;
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
-    throw new Problem({ slug: error.name === "TimeoutError" ? SIN_RESPUESTA : SIN_CONEXION });
+    throw unanswered(error);
   }
 }
 

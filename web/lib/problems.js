@@ -3,9 +3,9 @@
 const TYPE_BASE = "https://comanda.dev/problemas/";
 
 /** Nobody answered: the network is away, or the answer was lost. The effect of a write is unknown. */
-export const SIN_CONEXION = "sin-conexion";
+const SIN_CONEXION = "sin-conexion";
 /** The answer took too long. The effect of a write is unknown. */
-export const SIN_RESPUESTA = "sin-respuesta";
+const SIN_RESPUESTA = "sin-respuesta";
 
 /** What a service answered, or that none did (`status` 0). */
 export class Problem extends Error {
@@ -30,6 +30,9 @@ export class Problem extends Error {
     return fields;
   }
 }
+
+/** What a fetch that gave no answer means. @param {Error} error */
+export const unanswered = ({ name }) => new Problem({ slug: name === "TimeoutError" ? SIN_RESPUESTA : SIN_CONEXION });
 
 /** @param {Response} response one whose status is no success */
 export async function problemOf(response) {

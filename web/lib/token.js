@@ -4,10 +4,11 @@
  * All tabs share one session. Whoever renews tells the others, and a lock lets only one renew at a time.
  */
 
-import { Problem, SIN_CONEXION, problemOf } from "./problems.js";
+import { Problem, problemOf, unanswered } from "./problems.js";
 
 const RENEW = "/auth/sesion/renovar";
 const MARGIN_MS = 10_000;
+const TIMEOUT_MS = 15_000;
 const LOCK = "comanda-renovar";
 
 let access = null; // { token, until }: until in the time of performance.now(), which no clock change moves
@@ -83,8 +84,8 @@ channel?.addEventListener("message", ({ data: { answer } }) => {
 
 async function renewOnce(seen) {
   if (access && access.token !== seen) return access.token; // another tab was faster
-  const response = await fetch(RENEW, { method: "POST", signal: AbortSignal.timeout(15_000) }).catch(() => {
-    throw new Problem({ slug: SIN_CONEXION });
+  const response = await fetch(RENEW, { method: "POST", signal: AbortSignal.timeout(TIMEOUT_MS) }).catch((error) => {
+    throw unanswered(error);
   });
   if (!response.ok) throw await problemOf(response);
   token.accept(await response.json());
