@@ -49,8 +49,9 @@ function Top({ path }) {
   return html`<header class="top">
     <div class="top-inner">
       <a class="brand" href=${link(HOME)}><img src="favicon.svg" alt="" width="30" height="30" />Comanda</a>
-      ${tabs.length > 0 &&
-      html`<nav class="tabs" aria-label=${t("nav.principal")}>
+      ${
+        tabs.length > 0 &&
+        html`<nav class="tabs" aria-label=${t("nav.principal")}>
         ${tabs.map(
           ({ pattern, tab }) => html`<a
             key=${pattern}
@@ -60,7 +61,8 @@ function Top({ path }) {
             <${Icon} name=${tab.icon} />${t(tab.label)}
           </a>`,
         )}
-      </nav>`}
+      </nav>`
+      }
       ${usuario.value ? html`<${CartLink} />` : html`<a class="button quiet" href=${link("/entrar")}>${t("nav.entrar")}</a>`}
     </div>
   </header>`;
@@ -131,7 +133,8 @@ function Loaded({ load, texts, ...rest }) {
   useEffect(() => {
     fetchAll();
   }, []);
-  if (state.failed) return html`<${ProblemNote} problem=${{ slug: "sin-conexion" }} onRetry=${() => globalThis.location.reload()} />`;
+  if (state.failed)
+    return html`<${ProblemNote} problem=${{ slug: "sin-conexion" }} onRetry=${() => globalThis.location.reload()} />`;
   return state.Component ? html`<${state.Component} ...${rest} />` : html`<${Skeleton} rows=${4} />`;
 }
 

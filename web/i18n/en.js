@@ -179,7 +179,10 @@ export default {
   "carrito.promesa": "When you order, the items are set aside for you.",
   "linea.noALaVenta": "No longer for sale.",
   "linea.agotada": "Sold out: somebody took the last one.",
-  "linea.faltan": { one: "You asked for {cantidad} and only {n} is left.", other: "You asked for {cantidad} and only {n} are left." },
+  "linea.faltan": {
+    one: "You asked for {cantidad} and only {n} is left.",
+    other: "You asked for {cantidad} and only {n} are left.",
+  },
   "linea.dejarEn": "Make it {n}",
 
   "compra.hecha": "Order placed.",
@@ -229,7 +232,8 @@ export default {
   "pedido.agotado": "The time is over; it will be cancelled in a moment.",
   "pedido.cancelar": "Cancel the order",
   "pedido.cancelar.titulo": "Cancel this order?",
-  "pedido.cancelar.texto": "What was set aside goes back to the shop, and somebody else may take it. This cannot be undone.",
+  "pedido.cancelar.texto":
+    "What was set aside goes back to the shop, and somebody else may take it. This cannot be undone.",
   "pedido.cancelado": "Order cancelled.",
   "pedido.cancelara": "Noted. The stock service does not answer now; it will be cancelled by itself once it is back.",
   "pedido.lineas": "What you ordered",

@@ -289,8 +289,7 @@ export default {
   "problema.existencias-insuficientes": "No queda bastante de todo lo que pide.",
   "problema.producto-no-disponible": "Hay productos que ya no están a la venta.",
   "problema.pedido-cancelado": "El pedido se canceló mientras tanto. Puede hacerlo de nuevo.",
-  "problema.demasiados-pendientes":
-    "Tiene demasiados pedidos pendientes. Espere a que se completen, o cancele alguno.",
+  "problema.demasiados-pendientes": "Tiene demasiados pedidos pendientes. Espere a que se completen, o cancele alguno.",
   "problema.clave-idempotencia-reutilizada": "El pedido había cambiado mientras se hacía. Vuelva a pedirlo.",
   "problema.transicion-invalida": "El pedido ya no admite esto.",
   "problema.reserva-expirada": "El tiempo para completarlo se agotó.",

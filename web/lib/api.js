@@ -54,7 +54,8 @@ export const remove = async (path, options) => (await request("DELETE", path, op
  */
 export async function open(path, { headers, query, signal } = {}) {
   const used = await token.current();
-  const ask = (bearer) => answered(fetch(address(path, query), { headers: withToken(headers, bearer), signal }), signal);
+  const ask = (bearer) =>
+    answered(fetch(address(path, query), { headers: withToken(headers, bearer), signal }), signal);
   const response = await ask(used);
   const usable = response.status === 401 ? await ask(await token.after(used)) : response;
   if (!usable.ok) throw await problemOf(usable);

@@ -20,7 +20,13 @@ export function agregar(producto, cantidad = 1) {
   const before = lineas.value.find(({ producto_id }) => producto_id === producto.id);
   if (!before && lineas.value.length >= MAX_LINEAS) return false;
   const { precio, moneda, nombre } = producto;
-  const linea = { producto_id: producto.id, cantidad: bounded((before?.cantidad ?? 0) + cantidad), precio, moneda, nombre };
+  const linea = {
+    producto_id: producto.id,
+    cantidad: bounded((before?.cantidad ?? 0) + cantidad),
+    precio,
+    moneda,
+    nombre,
+  };
   write(before ? lineas.value.map((other) => (other === before ? linea : other)) : [...lineas.value, linea]);
   return true;
 }
@@ -38,7 +44,9 @@ export const quitar = (producto_id) => cambiar(producto_id, 0);
 /** Takes over what the catalogue says now. @returns {Linea[]} the lines as they were whose price is another now */
 export function ponerAlDia(productos) {
   const known = new Map(productos.map((producto) => [producto.id, producto]));
-  const moved = lineas.value.filter((linea) => known.has(linea.producto_id) && known.get(linea.producto_id).precio !== linea.precio);
+  const moved = lineas.value.filter(
+    (linea) => known.has(linea.producto_id) && known.get(linea.producto_id).precio !== linea.precio,
+  );
   write(
     lineas.value.map((linea) => {
       const { precio, moneda, nombre } = known.get(linea.producto_id) ?? linea;

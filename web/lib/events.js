@@ -57,7 +57,7 @@ function adjust() {
 }
 
 async function follow(signal) {
-  for (let failures = 0; !signal.aborted; ) {
+  for (let failures = 0; !signal.aborted;) {
     const began = performance.now();
     try {
       await stream(signal);

@@ -41,7 +41,15 @@ export function Page({ title, back, actions, narrow = false, children }) {
  *
  * @param {{kind?: "primary" | "secondary" | "quiet" | "danger", icon?: string, busy?: boolean, disabled?: boolean}} props
  */
-export function Button({ kind = "secondary", icon, busy = false, disabled = false, type = "button", children, ...rest }) {
+export function Button({
+  kind = "secondary",
+  icon,
+  busy = false,
+  disabled = false,
+  type = "button",
+  children,
+  ...rest
+}) {
   return html`<button
     type=${type}
     class="button ${kind}"

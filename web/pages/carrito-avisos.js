@@ -11,7 +11,9 @@ import { Button, Countdown, Note, ProblemDetails } from "../lib/ui.js";
 /** What stands against lines of the cart as it is now, by product: how many there are, null if it is not sold. */
 export function objections({ state, problem }, lineas) {
   if (state !== "refused") return new Map();
-  const left = new Map((problem.extras.faltantes ?? []).map(({ producto_id, disponible }) => [producto_id, disponible]));
+  const left = new Map(
+    (problem.extras.faltantes ?? []).map(({ producto_id, disponible }) => [producto_id, disponible]),
+  );
   for (const id of problem.extras.productos ?? []) left.set(id, null);
   return new Map(
     lineas
@@ -40,9 +42,7 @@ function Waiting() {
     <${Note} kind="warning" title=${explain(problem)} actions=${actions} live>
       <p>${t("compra.seguimos")}</p>
       <p>
-        ${state === "waiting"
-          ? html`${t("compra.reintento")} <${Countdown} until=${until} />`
-          : t("compra.probando")}
+        ${state === "waiting" ? html`${t("compra.reintento")} <${Countdown} until=${until} />` : t("compra.probando")}
       </p>
       <${ProblemDetails} problem=${problem} />
     <//>
@@ -80,8 +80,10 @@ function Refused() {
   if (!lines && (problem.extras.faltantes || problem.extras.productos)) return html`<${Mended} top=${top} />`;
   const reason = problem.extras.motivo;
   const actions = html`
-    ${problem.slug === "demasiados-pendientes" &&
-    html`<a class="button secondary" href=${link("/pedidos", { estado: "PENDIENTE" })}>${t("compra.verPedidos")}</a>`}
+    ${
+      problem.slug === "demasiados-pendientes" &&
+      html`<a class="button secondary" href=${link("/pedidos", { estado: "PENDIENTE" })}>${t("compra.verPedidos")}</a>`
+    }
     ${!lines && html`<${Button} kind="quiet" onClick=${entendido}>${t("compra.entendido")}<//>`}
   `;
   return html`<div ref=${top}>

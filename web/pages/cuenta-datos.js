@@ -38,7 +38,7 @@ export function Datos({ conFactor }) {
 
 async function everyOrder() {
   const pedidos = [];
-  for (let cursor = null; ; ) {
+  for (let cursor = null; ;) {
     const page = await get("/pedidos", { cliente_id: usuario.peek().id, limite: 200, cursor });
     pedidos.push(...page.elementos);
     cursor = page.siguiente;

@@ -25,14 +25,16 @@ export function SegundoFactor({ factor: { data, problem, reload } }) {
     <${ProblemNote} problem=${problem} onRetry=${reload} />
     ${!data && !problem && html`<${Skeleton} rows=${1} />`}
     ${data && !data.activo && html`<${Button} icon="llave" onClick=${() => setOpen("activar")}>${t("factor.activar")}<//>`}
-    ${data?.activo &&
-    html`
+    ${
+      data?.activo &&
+      html`
       <p>${t("factor.quedan", { n: data.codigos_restantes })}</p>
       <div class="actions">
         <${Button} onClick=${() => setOpen("codigos")}>${t("factor.nuevos")}<//>
         <${Button} kind="danger" onClick=${() => setOpen("quitar")}>${t("factor.quitar")}<//>
       </div>
-    `}
+    `
+    }
     ${Opened && html`<${Opened} onClose=${close} />`}
   </section>`;
 }
@@ -47,13 +49,15 @@ function Enrol({ onClose }) {
     setCodes(codigos_recuperacion);
   };
   return html`<${Dialog} title=${t("factor.activar")} onClose=${onClose}>
-    ${codes
-      ? html`<${Codes} codes=${codes} onClose=${onClose} />`
-      : prepared
-        ? html`<${Secret} key="secreto" ...${prepared} onProve=${prove} />`
-        : html`<${Form} key="password" action=${t("accion.seguir")} onSend=${prepare}>
+    ${
+      codes
+        ? html`<${Codes} codes=${codes} onClose=${onClose} />`
+        : prepared
+          ? html`<${Secret} key="secreto" ...${prepared} onProve=${prove} />`
+          : html`<${Form} key="password" action=${t("accion.seguir")} onSend=${prepare}>
             ${(faults) => html`<${CurrentPassword} autofocus hint=${t("factor.porque")} error=${faults.password} />`}
-          <//>`}
+          <//>`
+    }
   <//>`;
 }
 
@@ -100,12 +104,14 @@ function NewCodes({ onClose }) {
     setCodes(codigos_recuperacion);
   };
   return html`<${Dialog} title=${t("factor.nuevos")} onClose=${onClose}>
-    ${codes
-      ? html`<${Codes} codes=${codes} onClose=${onClose} />`
-      : html`<p>${t("factor.nuevosTexto")}</p>
+    ${
+      codes
+        ? html`<${Codes} codes=${codes} onClose=${onClose} />`
+        : html`<p>${t("factor.nuevosTexto")}</p>
           <${Form} action=${t("factor.nuevos")} onSend=${renew}>
             ${(faults) => html`<${Code} autofocus error=${faults.codigo} />`}
-          <//>`}
+          <//>`
+    }
   <//>`;
 }
 

@@ -43,11 +43,13 @@ export function Sesiones() {
   return html`<section class="card" aria-labelledby="sesiones">
     <h2 id="sesiones">${t("sesiones.titulo")}</h2>
     <${ProblemNote} problem=${problem ?? pages.problem} onRetry=${pages.problem ? pages.reload : undefined} />
-    ${pages.items
-      ? html`<ul class="sessions">
+    ${
+      pages.items
+        ? html`<ul class="sessions">
           ${pages.items.map((sesion) => html`<${Sesion} key=${sesion.id} sesion=${sesion} onEnd=${() => end(sesion)} />`)}
         </ul>`
-      : html`<${Skeleton} rows=${2} />`}
+        : html`<${Skeleton} rows=${2} />`
+    }
     <${More} pages=${pages} />
     <${Button} kind="danger" onClick=${endAll}>${t("sesiones.todas")}<//>
   </section>`;

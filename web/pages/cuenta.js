@@ -44,9 +44,11 @@ function Perfil() {
         <p><strong>${email}</strong></p>
         <p class="chips">
           <span class="badge neutral"><${Icon} name="cuenta" />${t(`rol.${rol}`)}</span>
-          ${email_verificado
-            ? html`<span class="badge good"><${Icon} name="bien" />${t("perfil.verificado")}</span>`
-            : html`<span class="badge warning"><${Icon} name="aviso" />${t("perfil.sinVerificar")}</span>`}
+          ${
+            email_verificado
+              ? html`<span class="badge good"><${Icon} name="bien" />${t("perfil.verificado")}</span>`
+              : html`<span class="badge warning"><${Icon} name="aviso" />${t("perfil.sinVerificar")}</span>`
+          }
         </p>
       </div>
     </div>

@@ -14,15 +14,17 @@ export default function Olvidada() {
     setSentTo(email.trim());
   };
   return html`<${Page} title=${t("olvidada.titulo")} back=${link("/entrar")} narrow>
-    ${sentTo
-      ? html`<${Note} kind="good" title=${t("olvidada.enviado")} live><p>${t("olvidada.mire", { email: sentTo })}</p><//>`
-      : html`<div class="card">
+    ${
+      sentTo
+        ? html`<${Note} kind="good" title=${t("olvidada.enviado")} live><p>${t("olvidada.mire", { email: sentTo })}</p><//>`
+        : html`<div class="card">
           <p>${t("olvidada.texto")}</p>
           <${Form} action=${t("olvidada.accion")} onSend=${ask}>
             ${(faults) => html`<${Field}
               label=${t("campo.email")} name="email" type="email" autocomplete="email" error=${faults.email} required
             />`}
           <//>
-        </div>`}
+        </div>`
+    }
   <//>`;
 }

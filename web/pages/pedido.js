@@ -80,9 +80,11 @@ function TimeLeft({ until }) {
   const end = Date.parse(until);
   return html`<p class="time-left">
     <${Icon} name="reloj" />
-    ${over
-      ? t("pedido.agotado")
-      : html`<span>${t("pedido.queda")} <${Countdown} until=${end} onEnd=${() => setOver(true)} /></span>`}
+    ${
+      over
+        ? t("pedido.agotado")
+        : html`<span>${t("pedido.queda")} <${Countdown} until=${end} onEnd=${() => setOver(true)} /></span>`
+    }
   </p>`;
 }
 
@@ -109,9 +111,11 @@ function Cancel({ id, onDone }) {
   // With the stock service away the intent stands and finishes by itself: nothing to repeat.
   const stands = state.problem?.slug === "servicio-no-disponible";
   return html`
-    ${stands
-      ? html`<${Note} kind="warning" live><p>${t("pedido.cancelara")}</p><//>`
-      : html`<${ProblemNote} problem=${state.problem} />`}
+    ${
+      stands
+        ? html`<${Note} kind="warning" live><p>${t("pedido.cancelara")}</p><//>`
+        : html`<${ProblemNote} problem=${state.problem} />`
+    }
     <${Button} kind="danger" busy=${state.busy} onClick=${cancel}>${t("pedido.cancelar")}<//>
   `;
 }
@@ -145,7 +149,10 @@ function Timeline({ pedido, pasos }) {
     </div>
     <ol class="timeline" aria-live="polite" data-testid="historial">
       ${pasos.map(
-        ({ a, en }, at) => html`<li key=${`${a}${en}`} class=${at === pasos.length - 1 ? `latest ${a.toLowerCase()}` : ""}>
+        (
+          { a, en },
+          at,
+        ) => html`<li key=${`${a}${en}`} class=${at === pasos.length - 1 ? `latest ${a.toLowerCase()}` : ""}>
           <strong>${t(`paso.${a}`)}</strong>
           <time class="soft small figures" datetime=${en}>${moment(en)}</time>
         </li>`,

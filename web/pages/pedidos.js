@@ -18,7 +18,8 @@ export default function Pedidos({ query }) {
 
   useChanges((cambio) => {
     const known = pages.items?.some(({ id }) => id === cambio.id);
-    if (known) pages.change((items) => items.map((pedido) => (pedido.id === cambio.id ? updated(pedido, cambio) : pedido)));
+    if (known)
+      pages.change((items) => items.map((pedido) => (pedido.id === cambio.id ? updated(pedido, cambio) : pedido)));
     else if (cambio.cliente_id === usuario.value.id) pages.reload();
   }, pages.reload);
 

@@ -20,12 +20,14 @@ export default function Restablecer({ query }) {
   };
   const actions = html`<a class="button primary" href=${link("/entrar")}>${t("nav.entrar")}</a>`;
   return html`<${Page} title=${t("restablecer.titulo")} narrow>
-    ${done
-      ? html`<${Note} kind="good" title=${t("restablecer.hecho")} actions=${actions} live><p>${t("restablecer.entre")}</p><//>`
-      : html`<div class="card">
+    ${
+      done
+        ? html`<${Note} kind="good" title=${t("restablecer.hecho")} actions=${actions} live><p>${t("restablecer.entre")}</p><//>`
+        : html`<div class="card">
           <${Form} action=${t("restablecer.accion")} onSend=${set} extra=${html`<a href=${link("/olvidada")}>${t("restablecer.otro")}</a>`}>
             ${(faults) => html`<${NewPassword} name="nueva" error=${faults.nueva} />`}
           <//>
-        </div>`}
+        </div>`
+    }
   <//>`;
 }

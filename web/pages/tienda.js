@@ -91,17 +91,19 @@ function Card({ producto }) {
     <p class="price figures">${money(producto.precio, producto.moneda)}</p>
     <${Availability} disponible=${producto.disponible} />
     <div class="product-act" ref=${act}>
-      ${inCart > 0
-        ? html`<${Stepper}
+      ${
+        inCart > 0
+          ? html`<${Stepper}
             value=${inCart} of=${producto.nombre} max=${producto.disponible}
             onChange=${(cantidad) => {
               if (cantidad === 0) leaving();
               cambiar(producto.id, cantidad);
             }}
           />`
-        : html`<${Button} kind="primary" icon="mas" disabled=${producto.disponible === 0} onClick=${() => add(producto) && leaving()}>
+          : html`<${Button} kind="primary" icon="mas" disabled=${producto.disponible === 0} onClick=${() => add(producto) && leaving()}>
             ${t("tienda.agregar")}<span class="visually-hidden"> ${producto.nombre}</span>
-          <//>`}
+          <//>`
+      }
     </div>
   </li>`;
 }

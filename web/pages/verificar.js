@@ -19,11 +19,13 @@ export default function Verificar({ query }) {
   };
   const actions = html`<a class="button primary" href=${link("/tienda")}>${t("carrito.aLaTienda")}</a>`;
   return html`<${Page} title=${t("verificar.titulo")} narrow>
-    ${done
-      ? html`<${Note} kind="good" title=${t("verificar.hecho")} actions=${actions} live />`
-      : html`<div class="card">
+    ${
+      done
+        ? html`<${Note} kind="good" title=${t("verificar.hecho")} actions=${actions} live />`
+        : html`<div class="card">
           <p>${t("verificar.texto")}</p>
           <${Form} action=${t("verificar.accion")} onSend=${verify}>${() => null}<//>
-        </div>`}
+        </div>`
+    }
   <//>`;
 }

@@ -10,7 +10,13 @@ test("money is counted in cents, exactly", () => {
   assert.equal(cents("-0.5"), -50n);
   assert.equal(decimal(7n), "0.07");
   assert.equal(decimal(-1990n), "-19.90");
-  assert.equal(total([{ precio: "0.10", cantidad: 3 }, { precio: "1000000.00", cantidad: 1_000_000 }]), "1000000000000.30");
+  assert.equal(
+    total([
+      { precio: "0.10", cantidad: 3 },
+      { precio: "1000000.00", cantidad: 1_000_000 },
+    ]),
+    "1000000000000.30",
+  );
   assert.equal(total([]), "0.00");
 });
 
