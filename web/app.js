@@ -63,7 +63,9 @@ function Top({ path }) {
         )}
       </nav>`
       }
-      ${usuario.value ? html`<${CartLink} />` : html`<a class="button quiet" href=${link("/entrar")}>${t("nav.entrar")}</a>`}
+      ${usuario.value
+        ? html`<${CartLink} />`
+        : html`<a class="button quiet" href=${link("/entrar")}>${t("nav.entrar")}</a>`}
     </div>
   </header>`;
 }

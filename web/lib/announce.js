@@ -9,7 +9,10 @@ const SHOWN_MS = 5_000;
 const messages = signal([]);
 let count = 0;
 
-/** @param {string} text @param {"good" | "bad" | "unseen"} [kind]  unseen: read out only, where the eye needs no word */
+/**
+ * @param {string} text
+ * @param {"good" | "bad" | "unseen"} [kind]  unseen: read out only, where the eye needs no word
+ */
 export function announce(text, kind = "good") {
   const id = (count += 1);
   messages.value = [...messages.value.slice(-1), { id, text, kind }];

@@ -1,4 +1,4 @@
-/** Light or dark: as the system has it, unless the person chose. `theme.js` applies the choice before the first paint. */
+/** Light or dark: as the system has it, unless the person chose. `theme.js` applies that before the first paint. */
 
 import { signal } from "./html.js";
 import { keep, recall } from "./storage.js";

@@ -1,4 +1,4 @@
-/** Ordering what is in the cart: sends, waits, sends the same again, until the answer is final or the person says stop. */
+/** Ordering what is in the cart: sends, waits, sends the same again, until an answer is final or the person says stop. */
 
 import { announce } from "./announce.js";
 import { post, request } from "./api.js";

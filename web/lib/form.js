@@ -7,7 +7,7 @@ import { Button, ProblemNote } from "./ui.js";
 /**
  * An input with its label. Further props go to the input (`as`: "textarea" or "select" instead).
  *
- * @param {{label: string, name: string, hint?: any, error?: string, as?: string, autofocus?: boolean, children?: any}} props
+ * @param {{label: string, name: string, hint?: any, error?: string, as?: string, autofocus?: boolean}} props
  */
 export function Field({ label, name, hint, error, as = "input", autofocus = false, children, ...rest }) {
   const id = useId();

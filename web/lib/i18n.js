@@ -11,7 +11,7 @@ export const lang = signal("es");
 const texts = signal({});
 const parts = new Set(["base"]);
 
-/** Loads the texts of the person's language: the one chosen here before, else the first of the browser's that we speak. */
+/** Loads the texts: in the language chosen here before, else in the first of the browser's that we speak. */
 export async function start() {
   const known = [recall("lang"), ...navigator.languages.map((tag) => tag.slice(0, 2)), "en"];
   await choose(known.find((tag) => tag in LANGUAGES));

@@ -1,4 +1,4 @@
-/** Line icons, 24 by 24, drawn for this client. They say nothing by themselves: a word stands beside, or labels, each. */
+/** Line icons, 24 by 24, drawn for this client. They say nothing by themselves: a word stands beside each, or labels it. */
 
 import { html } from "./html.js";
 
@@ -27,5 +27,7 @@ const PATHS = {
 };
 
 export function Icon({ name }) {
-  return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d=${PATHS[name]} /></svg>`;
+  return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+    <path d=${PATHS[name]} />
+  </svg>`;
 }

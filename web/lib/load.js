@@ -1,4 +1,4 @@
-/** Hooks that read from the services: one answer, or a list page by page. What is asked anew ends what was asked before. */
+/** Hooks that read from the services: one answer, or a list by pages. What is asked anew ends what was asked before. */
 
 import { get } from "./api.js";
 import { now } from "./clock.js";

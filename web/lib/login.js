@@ -20,16 +20,27 @@ export function LogIn({ email = "", fixed = false, onDone, extra }) {
     }
   };
   if (pending) {
-    return html`<${SecondFactor} key="codigo" onSend=${(code) => attempt({ mfa_token: pending, ...code })} onBack=${() => setPending(null)} />`;
+    return html`<${SecondFactor}
+      key="codigo"
+      onSend=${(code) => attempt({ mfa_token: pending, ...code })}
+      onBack=${() => setPending(null)}
+    />`;
   }
-  return html`<${Form} key="password" action=${t("entrar.accion")} onSend=${({ email, password }) => attempt({ email, password })} extra=${extra} check=${missing}>
+  return html`<${Form}
+    key="password"
+    action=${t("entrar.accion")}
+    onSend=${({ email, password }) => attempt({ email, password })}
+    check=${missing}
+    extra=${extra}
+  >
     ${(faults) => html`
       <${Field}
         label=${t("campo.email")} name="email" type="email" autocomplete="username" defaultValue=${email}
         readonly=${fixed} error=${faults.email} required
       />
       <${PasswordField}
-        label=${t("campo.password")} name="password" autocomplete="current-password" error=${faults.password} autofocus=${fixed} required
+        label=${t("campo.password")} name="password" autocomplete="current-password" error=${faults.password}
+        autofocus=${fixed} required
       />
     `}
   <//>`;

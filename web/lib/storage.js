@@ -1,4 +1,4 @@
-/** localStorage, where there is one: a browser that forbids it forgets, and nothing else happens. No token is kept here. */
+/** localStorage. A browser that forbids it forgets, and nothing else happens. No token is kept here. */
 
 const PREFIX = "comanda.";
 

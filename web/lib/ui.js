@@ -39,7 +39,8 @@ export function Page({ title, back, actions, narrow = false, children }) {
 /**
  * A button that cannot be pressed twice while it is at work.
  *
- * @param {{kind?: "primary" | "secondary" | "quiet" | "danger", icon?: string, busy?: boolean, disabled?: boolean}} props
+ * @param {{kind?: "primary" | "secondary" | "quiet" | "danger", icon?: string, busy?: boolean,
+ *   disabled?: boolean}} props
  */
 export function Button({
   kind = "secondary",
@@ -72,7 +73,11 @@ export function IconButton({ icon, label, kind = "quiet", ...rest }) {
   </button>`;
 }
 
-/** @param {{kind?: "info" | "good" | "warning" | "bad", title?: string, live?: boolean, actions?: any, children?: any}} props */
+/**
+ * Something that the person should know; `live`: read out when it appears.
+ *
+ * @param {{kind?: "info" | "good" | "warning" | "bad", title?: string, live?: boolean, actions?: any}} props
+ */
 export function Note({ kind = "info", title, live = false, actions, children }) {
   return html`<div class="note ${kind}" role=${live ? (kind === "bad" ? "alert" : "status") : undefined}>
     <${Icon} name=${kind === "good" ? "bien" : "aviso"} />
@@ -83,7 +88,11 @@ export function Note({ kind = "info", title, live = false, actions, children }) 
   </div>`;
 }
 
-/** What went wrong, in words, with what support needs folded away. @param {{problem: any, onRetry?: () => void}} props */
+/**
+ * What went wrong, in words, with what support needs folded away.
+ *
+ * @param {{problem: import("./problems.js").Problem | null, onRetry?: () => void}} props
+ */
 export function ProblemNote({ problem, onRetry }) {
   if (!problem) return null;
   return html`<${Note}
@@ -148,7 +157,11 @@ export function Time({ value, relative = false }) {
   return html`<time datetime=${value} title=${dateTime(value)}>${relative ? ago(value, now) : dateTime(value)}</time>`;
 }
 
-/** Seconds left until a moment, counted down. @param {{until: number, onEnd?: () => void}} props  until: in the services' time */
+/**
+ * Seconds left until a moment, counted down.
+ *
+ * @param {{until: number, onEnd?: () => void}} props  until: milliseconds, in the services' time
+ */
 export function Countdown({ until, onEnd }) {
   const left = (until - useNow(true, 500)) / 1000;
   useEffect(() => {

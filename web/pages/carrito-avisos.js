@@ -62,7 +62,9 @@ function OtherTotal() {
   const moneda = lineas.value[0]?.moneda;
   const { total } = problem.extras;
   const actions = html`
-    <${Button} kind="primary" onClick=${() => comprar(total)}>${t("compra.aceptar", { total: money(total, moneda) })}<//>
+    <${Button} kind="primary" onClick=${() => comprar(total)}>
+      ${t("compra.aceptar", { total: money(total, moneda) })}
+    <//>
     <${Button} kind="quiet" onClick=${entendido}>${t("compra.revisar")}<//>
   `;
   return html`<${Note} kind="warning" title=${t("compra.otroTotal")} actions=${actions} live>

@@ -75,7 +75,8 @@ function Line({ linea, before, objection }) {
     <div class="grow">
       <h2>${nombre}</h2>
       <p class="soft small figures">
-        ${before && html`<s>${money(before, moneda)}</s> ${" "}`}${t("carrito.cadaUna", { precio: money(precio, moneda) })}
+        ${before && html`<s>${money(before, moneda)}</s> ${" "}`}
+        ${t("carrito.cadaUna", { precio: money(precio, moneda) })}
         ${before && html` · <strong>${t("carrito.precioNuevo")}</strong>`}
       </p>
     </div>

@@ -11,10 +11,14 @@ export function CurrentPassword({ name = "password", label = t("campo.password")
 
 /** A password to be chosen, with the rules that it has to meet. */
 export function NewPassword({ label = t("campo.passwordNueva"), ...rest }) {
-  return html`<${PasswordField} label=${label} autocomplete="new-password" hint=${t("password.reglas")} required ...${rest} />`;
+  return html`<${PasswordField}
+    label=${label} autocomplete="new-password" hint=${t("password.reglas")} required ...${rest}
+  />`;
 }
 
 /** A code of the second factor, of the app or a recovery code. */
 export function Code({ hint = t("factor.cualquiera"), ...rest }) {
-  return html`<${Field} label=${t("factor.codigo")} name="codigo" autocomplete="one-time-code" hint=${hint} required ...${rest} />`;
+  return html`<${Field}
+    label=${t("factor.codigo")} name="codigo" autocomplete="one-time-code" hint=${hint} required ...${rest}
+  />`;
 }

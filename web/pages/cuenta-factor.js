@@ -24,7 +24,8 @@ export function SegundoFactor({ factor: { data, problem, reload } }) {
     <p class="soft">${t("factor.texto")}</p>
     <${ProblemNote} problem=${problem} onRetry=${reload} />
     ${!data && !problem && html`<${Skeleton} rows=${1} />`}
-    ${data && !data.activo && html`<${Button} icon="llave" onClick=${() => setOpen("activar")}>${t("factor.activar")}<//>`}
+    ${data?.activo === false &&
+    html`<${Button} icon="llave" onClick=${() => setOpen("activar")}>${t("factor.activar")}<//>`}
     ${
       data?.activo &&
       html`
@@ -69,7 +70,8 @@ function Secret({ secreto, uri, onProve }) {
       <code class="secret" data-testid="secreto">${secreto}</code>
     </p>
     <${Form} action=${t("factor.confirmar")} onSend=${onProve}>
-      ${(faults) => html`<${Code} autofocus inputmode="numeric" hint=${t("factor.pideCodigo")} error=${faults.codigo} />`}
+      ${(faults) =>
+        html`<${Code} autofocus inputmode="numeric" hint=${t("factor.pideCodigo")} error=${faults.codigo} />`}
     <//>`;
 }
 
@@ -81,7 +83,8 @@ function QrCode({ text }) {
   }, [text]);
   if (!code) return html`<div class="qr"></div>`;
   const path = code.data.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : ""))).join("");
-  return html`<svg class="qr" role="img" aria-label=${t("factor.qr")} viewBox="0 0 ${code.size} ${code.size}" shape-rendering="crispEdges">
+  const size = `0 0 ${code.size} ${code.size}`;
+  return html`<svg class="qr" role="img" aria-label=${t("factor.qr")} viewBox=${size} shape-rendering="crispEdges">
     <path d=${path} />
   </svg>`;
 }

@@ -46,7 +46,9 @@ export function Sesiones() {
     ${
       pages.items
         ? html`<ul class="sessions">
-          ${pages.items.map((sesion) => html`<${Sesion} key=${sesion.id} sesion=${sesion} onEnd=${() => end(sesion)} />`)}
+          ${pages.items.map(
+            (sesion) => html`<${Sesion} key=${sesion.id} sesion=${sesion} onEnd=${() => end(sesion)} />`,
+          )}
         </ul>`
         : html`<${Skeleton} rows=${2} />`
     }

@@ -16,7 +16,9 @@ export default function Olvidada() {
   return html`<${Page} title=${t("olvidada.titulo")} back=${link("/entrar")} narrow>
     ${
       sentTo
-        ? html`<${Note} kind="good" title=${t("olvidada.enviado")} live><p>${t("olvidada.mire", { email: sentTo })}</p><//>`
+        ? html`<${Note} kind="good" title=${t("olvidada.enviado")} live>
+            <p>${t("olvidada.mire", { email: sentTo })}</p>
+          <//>`
         : html`<div class="card">
           <p>${t("olvidada.texto")}</p>
           <${Form} action=${t("olvidada.accion")} onSend=${ask}>

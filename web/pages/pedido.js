@@ -62,7 +62,9 @@ function Detail({ pedido, pasos, onChanged }) {
         </div>
         <p role="status">${t(`pedido.fase.${pedido.fase}`)}</p>
         ${pedido.estado === "CANCELADO" && html`<${Reason} motivo=${pedido.motivo} />`}
-        ${pedido.fase === "RESERVADO" && pedido.reserva_expira_en && html`<${TimeLeft} until=${pedido.reserva_expira_en} />`}
+        ${pedido.fase === "RESERVADO" &&
+        pedido.reserva_expira_en &&
+        html`<${TimeLeft} until=${pedido.reserva_expira_en} />`}
         ${CANCELABLES.has(pedido.fase) && html`<${Cancel} id=${pedido.id} onDone=${onChanged} />`}
       </section>
       <${Lines} pedido=${pedido} />

@@ -24,7 +24,9 @@ export default function Registro({ query }) {
     <div class="card">
       <${Form} action=${t("registro.accion")} onSend=${register}>
         ${(faults) => html`
-          <${Field} label=${t("campo.email")} name="email" type="email" autocomplete="email" error=${faults.email} required />
+          <${Field}
+            label=${t("campo.email")} name="email" type="email" autocomplete="email" error=${faults.email} required
+          />
           <${Field} label=${t("campo.nombreOpcional")} name="nombre" autocomplete="name" error=${faults.nombre} />
           <${NewPassword} name="password" label=${t("campo.password")} error=${faults.password} />
         `}

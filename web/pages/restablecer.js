@@ -22,9 +22,15 @@ export default function Restablecer({ query }) {
   return html`<${Page} title=${t("restablecer.titulo")} narrow>
     ${
       done
-        ? html`<${Note} kind="good" title=${t("restablecer.hecho")} actions=${actions} live><p>${t("restablecer.entre")}</p><//>`
+        ? html`<${Note} kind="good" title=${t("restablecer.hecho")} actions=${actions} live>
+            <p>${t("restablecer.entre")}</p>
+          <//>`
         : html`<div class="card">
-          <${Form} action=${t("restablecer.accion")} onSend=${set} extra=${html`<a href=${link("/olvidada")}>${t("restablecer.otro")}</a>`}>
+          <${Form}
+            action=${t("restablecer.accion")}
+            onSend=${set}
+            extra=${html`<a href=${link("/olvidada")}>${t("restablecer.otro")}</a>`}
+          >
             ${(faults) => html`<${NewPassword} name="nueva" error=${faults.nueva} />`}
           <//>
         </div>`

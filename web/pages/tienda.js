@@ -52,7 +52,9 @@ export default function Tienda({ query }) {
       </label>
     </search>
     <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
-    <p class="visually-hidden" role="status">${!pages.loading && pages.items && t("tienda.encontrados", { n: pages.items.length })}</p>
+    <p class="visually-hidden" role="status">
+      ${!pages.loading && pages.items && t("tienda.encontrados", { n: pages.items.length })}
+    </p>
     <${Catalogue} pages=${pages} buscar=${buscar} onClear=${() => setTyped("")} />
     <${More} pages=${pages} />
   <//>`;
@@ -100,7 +102,10 @@ function Card({ producto }) {
               cambiar(producto.id, cantidad);
             }}
           />`
-          : html`<${Button} kind="primary" icon="mas" disabled=${producto.disponible === 0} onClick=${() => add(producto) && leaving()}>
+          : html`<${Button}
+              kind="primary" icon="mas" disabled=${producto.disponible === 0}
+              onClick=${() => add(producto) && leaving()}
+            >
             ${t("tienda.agregar")}<span class="visually-hidden"> ${producto.nombre}</span>
           <//>`
       }

@@ -1,4 +1,4 @@
-/** Where the link of a mail leads that verifies an address. It takes a click: programs that look at mails follow links. */
+/** Where the link of a mail leads that verifies an address. It takes a click: programs that read mails follow links. */
 
 import { post } from "../lib/api.js";
 import { Form } from "../lib/form.js";
