@@ -1,7 +1,7 @@
 /** Figures and times in the person's language and time zone. */
 
 import { now as present } from "./clock.js";
-import { lang } from "./i18n.js";
+import { locale } from "./i18n.js";
 
 const kept = new Map();
 
@@ -44,7 +44,7 @@ const UNITS = [
 
 /** An Intl object is dear to make. */
 function formatter(kind, options) {
-  const key = `${lang.value} ${kind} ${JSON.stringify(options)}`;
-  if (!kept.has(key)) kept.set(key, new Intl[kind](lang.value, options));
+  const key = `${locale.value} ${kind} ${JSON.stringify(options)}`;
+  if (!kept.has(key)) kept.set(key, new Intl[kind](locale.value, options));
   return kept.get(key);
 }

@@ -1,12 +1,15 @@
 /** The languages: which one, its texts, and how a text is filled in. */
 
-import { signal } from "./html.js";
+import { computed, signal } from "./html.js";
 import { keep, recall } from "./storage.js";
 
 export const LANGUAGES = { es: "Español", en: "English" };
 
 /** The language in force, `es` or `en`. */
 export const lang = signal("es");
+
+/** How that language is written where the person lives: `en-GB` counts days otherwise than `en-US`. */
+export const locale = computed(() => navigator.languages.find((tag) => tag.startsWith(lang.value)) ?? lang.value);
 
 const texts = signal({});
 const parts = new Set(["base"]);
