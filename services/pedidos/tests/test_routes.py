@@ -126,7 +126,6 @@ class TestQuienPuede:
             ("GET", "/pedidos", {"pedidos:propios", "pedidos:leer"}),
             ("GET", "/pedidos/{id}", {"pedidos:propios", "pedidos:leer"}),
             ("GET", "/pedidos/{id}/historial", {"pedidos:propios", "pedidos:leer"}),
-            ("HEAD", "/pedidos/eventos", {"pedidos:propios", "pedidos:leer"}),
             ("POST", "/pedidos/{id}/completar", {"pedidos:gestionar"}),
             ("POST", "/pedidos/{id}/cancelar", {"pedidos:propios", "pedidos:gestionar"}),
             ("GET", "/circuitos", {"operaciones:leer"}),
