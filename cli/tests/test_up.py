@@ -93,7 +93,9 @@ class TestSamples:
         assert up._may_have_samples(settings())
 
     def test_en_produccion_ni_uno(self) -> None:
-        produccion = settings(environment="production", auth_issuer="https://auth.example.com")
+        produccion = settings(
+            environment="production", auth_issuer="https://auth.example.com", revocation_poll_seconds=0
+        )
         assert not up._may_have_samples({"auth": AuthSettings()} | produccion)
 
 

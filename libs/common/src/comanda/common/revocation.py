@@ -22,8 +22,6 @@ ENDED_SCOPE = "sesiones:terminadas"
 ENDED_PATH = "/auth/terminadas"
 FETCH_TIMEOUT_SECONDS = 3
 MAX_ENDED = 50_000
-"""Ids that one list holds: the latest. A session begins with a password hash, of which two threads make some 50 a
-second, so hardly more can end in the 16 minutes for which an id is published."""
 """Ids that one list holds: the latest. Each session begins with a password hash, and two threads make some 50 a second;
 hardly more can end in the 16 minutes for which an id is published."""
 

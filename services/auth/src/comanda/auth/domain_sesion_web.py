@@ -53,19 +53,20 @@ class OrigenNoPermitido(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """Carries the refresh token: out of reach of scripts, and sent to these routes alone (RFC 6265bis)."""
+    """Carries the refresh token, out of reach of scripts (RFC 6265bis)."""
 
     secure: bool
-    """Whether people reach us by https; then the name says so, too, and no plain page can set it (§4.1.3.1)."""
+    """Whether people reach us by https: then the name keeps other hosts and plain pages from setting it, and wants the
+    path `/` (§4.1.3.2)."""
 
     @property
     def name(self) -> str:
-        return f"__Secure-{NAME}" if self.secure else NAME
+        return f"__Host-{NAME}" if self.secure else NAME
 
     def holding(self, token: str, seconds: int) -> str:
         """The `Set-Cookie` that keeps it so long."""
-        secure = "; Secure" if self.secure else ""
-        return f"{self.name}={token}; Max-Age={seconds}; Path={PATH}; HttpOnly; SameSite=Strict{secure}"
+        place = "/; Secure" if self.secure else PATH
+        return f"{self.name}={token}; Max-Age={seconds}; Path={place}; HttpOnly; SameSite=Strict"
 
     @property
     def removal(self) -> str:
