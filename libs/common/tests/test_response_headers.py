@@ -68,7 +68,8 @@ class TestSecurityHeaders:
     async def test_https_for_ever_where_the_issuer_has_it(self, start: Start) -> None:
         assert "strict-transport-security" not in (await (await start()).get("/hola")).headers
         client = await start(auth_issuer="https://id.tienda.es")
-        assert (await client.get("/hola")).headers["strict-transport-security"] == "max-age=31536000"
+        response = await client.get("/hola")
+        assert response.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 class TestDocs:

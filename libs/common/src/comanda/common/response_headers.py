@@ -13,7 +13,7 @@ NO_STORE = (b"cache-control", b"no-store")
 """For an answer to somebody who has shown a token, unless the answer says otherwise."""
 
 HSTS_SECONDS = 31_536_000
-"""A year. Only this name: whether its subdomains have TLS is not for us to say."""
+"""A year."""
 
 _ALWAYS = (
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
@@ -27,9 +27,9 @@ _OURS = frozenset((NO_STORE[0], _HSTS, *(name for name, _ in _ALWAYS)))
 
 
 def security_headers(settings: ServiceSettings) -> RawHeaders:
-    """Those of every answer; with HSTS (RFC 6797) where the public address, the issuer's, is https."""
+    """Those of every answer; with HSTS (RFC 6797), subdomains too, where the public address, the issuer's, is https."""
     if settings.auth_issuer.startswith("https://"):
-        return (*_ALWAYS, (_HSTS, b"max-age=%d" % HSTS_SECONDS))
+        return (*_ALWAYS, (_HSTS, b"max-age=%d; includeSubDomains" % HSTS_SECONDS))
     return _ALWAYS
 
 
