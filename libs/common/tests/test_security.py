@@ -44,6 +44,19 @@ class TestAllow:
         assert (response.status_code, problem(response)) == (401, "no-autenticado")
         assert response.headers["WWW-Authenticate"] == "Bearer"
 
+    async def test_a_token_for_nothing_is_told_how_to_get_one_for_more(
+        self, routes: APIRouter, start: Start, issuer: Issuer
+    ) -> None:
+        @routes.get("/mio")
+        async def mio(caller: Annotated[Principal, allow("a")]) -> str:
+            return caller.subject
+
+        client = await start()
+        for scopes, told in ((("b",), False), ((), True)):
+            answer = await client.get("/mio", headers=issuer.headers(*scopes))
+            assert (answer.status_code, problem(answer)) == (403, "no-autorizado")
+            assert ("segundo factor" in answer.json()["detail"]) is told
+
     @pytest.mark.parametrize("content", [b"", b"{", b'{"x": 1}'])
     async def test_is_judged_before_the_body(self, routes: APIRouter, start: Start, content: bytes) -> None:
         class Cosa(Body):

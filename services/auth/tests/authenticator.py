@@ -3,8 +3,9 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from comanda.testing import FakeClock
@@ -17,9 +18,10 @@ PASSWORD = "caballo correcto"
 class App:
     """Shows codes for a secret, by a clock that may differ from the service's."""
 
-    def __init__(self, secreto: bytes, clock: FakeClock) -> None:
+    def __init__(self, secreto: bytes, clock: FakeClock, algoritmo: str = "SHA1") -> None:
         self.secreto = secreto
-        self._totp = TOTP(secreto, 6, SHA1(), 30)  # noqa: S303  # what apps do
+        algorithm = SHA256() if algoritmo == "SHA256" else SHA1()  # noqa: S303  # what apps do
+        self._totp = TOTP(secreto, 6, algorithm, 30)
         self._clock = clock
 
     def codigo(self, *, desfase: float = 0) -> str:
@@ -76,7 +78,8 @@ class Ana:
         self.headers = await self.api.cabeceras(self.email, self.password)
         response = await self.post("", password=self.password)
         assert response.status_code == 201, response.text
-        self.app = App(base64.b32decode(response.json()["secreto"]), self.clock)
+        (algoritmo,) = parse_qs(urlsplit(response.json()["uri"]).query)["algorithm"]
+        self.app = App(base64.b32decode(response.json()["secreto"]), self.clock, algoritmo)
         return response
 
     async def activar(self) -> "Ana":

@@ -17,6 +17,7 @@ from comanda.auth.app import create_app
 from comanda.auth.claves import RotacionRechazada
 from comanda.auth.key_store import KeyStore
 from comanda.auth.keys import SigningKeys
+from comanda.auth.master_keys import MasterKeys
 from comanda.auth.repository_claves import RepositoryClaves
 from comanda.auth.settings import Settings
 from comanda.auth.tables import claves
@@ -41,7 +42,7 @@ async def base(make_settings: Callable[..., Settings], clock: FakeClock) -> Asyn
 
 @pytest.fixture
 def make_store(make_settings: Callable[..., Settings], base: Database, clock: FakeClock) -> Callable[..., KeyStore]:
-    return lambda master=MASTER, **changes: KeyStore(make_settings(**changes), base, master, clock)
+    return lambda master=MASTER, **changes: KeyStore(make_settings(**changes), base, MasterKeys(master), clock)
 
 
 def kid_of(keys: SigningKeys) -> str:
@@ -222,7 +223,7 @@ class TestLaVersionAnterior:
         self, make_store: Callable[..., KeyStore], base: Database, clock: FakeClock
     ) -> None:
         store, key = make_store(), SigningKey.generate()
-        private = store._cipher.encrypt(key.to_pem()).decode()
+        private = store._cipher.seal_as_before(key.to_pem())
         async with base.transaction() as connection:
             await connection.execute(sa.insert(claves).values(kid=key.kid, privada=private, creada_en=clock.now()))
         (stored,) = await store.load_or_create()

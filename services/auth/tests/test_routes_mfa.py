@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from auth_internals import count, database
-from authenticator import OTP, RECOVERY_CODE, Ana, bearer, claims, completar, pedir_mfa_token, recuperar
+from authenticator import OTP, RECOVERY_CODE, Ana, App, bearer, claims, completar, pedir_mfa_token, recuperar
 
 from comanda.auth.app import create_app
 from comanda.auth.tables import familias, usuarios
@@ -114,6 +114,48 @@ class TestReloj:
         assert refusal(await completar(api.http, token, early)) == "invalid_grant"
         con_factor.clock.advance(30)
         assert (await completar(api.http, token, con_factor.app.codigo())).status_code == 200
+
+
+class TestSinTolerancia:
+    @pytest.fixture
+    async def make_settings(self, make_settings: Any) -> Any:
+        return partial(make_settings, totp_tolerance_steps=0)
+
+    async def test_un_codigo_vive_treinta_segundos(self, con_factor: Ana, api: Any) -> None:
+        con_factor.clock.advance(30)
+        token = await pedir_mfa_token(api)
+        for desfase in (-30, 30):
+            answer = await completar(api.http, token, con_factor.app.codigo(desfase=desfase))
+            assert refusal(answer) == "invalid_grant"
+        assert (await completar(api.http, token, con_factor.app.codigo())).status_code == 200
+
+
+class TestSha256:
+    @pytest.fixture
+    async def make_settings(self, make_settings: Any) -> Any:
+        return partial(make_settings, totp_algorithm="SHA256")
+
+    async def test_la_aplicacion_lo_sabe_por_la_uri_y_sus_codigos_valen(
+        self, ana: Ana, api: Any, make_settings: Any, clock: FakeClock
+    ) -> None:
+        uri = (await ana.preparar()).json()["uri"]
+        assert "algorithm=SHA256" in uri
+        sha1 = App(ana.app.secreto, clock)
+        assert (await ana.post("/confirmar", codigo=sha1.codigo())).status_code == 422
+        assert (await ana.post("/confirmar", codigo=ana.app.codigo())).status_code == 200
+        clock.advance(30)
+        async with running(create_app(make_settings(totp_algorithm="SHA1"), clock=clock)) as other:
+            token = await pedir_mfa_token(api)
+            assert (await completar(other, token, ana.app.codigo())).status_code == 200
+
+    async def test_las_de_antes_siguen_con_el_suyo(
+        self, ana: Ana, api: Any, make_settings: Any, clock: FakeClock
+    ) -> None:
+        async with running(create_app(make_settings(totp_algorithm="SHA1"), clock=clock)) as before:
+            luis = Ana(type(api)(before, api.app), clock, await api.registrar("luis@ejemplo.es"), "luis@ejemplo.es")
+            await luis.activar()
+        token = await pedir_mfa_token(api, "luis@ejemplo.es")
+        assert (await completar(api.http, token, luis.app.codigo())).status_code == 200
 
 
 class TestCodigoDeRecuperacion:
@@ -299,3 +341,47 @@ class TestAdmin:
     async def test_a_un_cliente_no_se_le_exige(self, api: Any) -> None:
         await api.registrar()
         assert (await api.entrar())["scope"] == CLIENTE
+
+
+class TestTodos:
+    @pytest.fixture
+    async def make_settings(self, make_settings: Any) -> Any:
+        return partial(make_settings, mfa_required=True)
+
+    async def test_sin_segundo_factor_solo_se_puede_activar_uno(self, api: Any, ana: Ana) -> None:
+        tokens = await api.entrar()
+        assert tokens["scope"] == claims(tokens)["scope"] == ""
+        assert (await api.http.get("/auth/yo", headers=bearer(tokens))).status_code == 200
+        await ana.activar()
+        tokens = await ana.entrar()
+        assert tokens["scope"] == CLIENTE
+        assert (await api.renovar(tokens["refresh_token"])).json()["scope"] == CLIENTE
+
+    async def test_a_lo_demas_se_le_dice_por_que_no(self, api: Any) -> None:
+        headers = bearer(await api.entrar(ADMIN_EMAIL, ADMIN_PASSWORD))
+        answer = await api.http.get("/auth/usuarios", headers=headers)
+        assert (answer.status_code, problem(answer)) == (403, "no-autorizado")
+        assert "POST /auth/yo/totp" in answer.json()["detail"]
+
+    async def test_pedir_un_alcance_no_sirve(self, api: Any, ana: Ana) -> None:
+        answer = await api.pedir_token(scope="pedidos:crear")
+        assert refusal(answer) == "invalid_scope"
+        assert "segundo factor" in answer.json()["error_description"]
+
+    async def test_la_sesion_en_que_se_activa_no_gana_nada(self, api: Any, ana: Ana) -> None:
+        before = await api.entrar()
+        await ana.preparar()
+        ana.headers = bearer(before)
+        assert (await ana.post("/confirmar", codigo=ana.app.codigo())).status_code == 200
+        assert (await api.renovar(before["refresh_token"])).json()["scope"] == ""
+
+    async def test_vale_para_las_sesiones_de_antes_y_un_admin_con_el_lo_puede_todo(
+        self, api: Any, ana: Ana, make_settings: Any, clock: FakeClock
+    ) -> None:
+        async with running(create_app(make_settings(mfa_required=False), clock=clock)) as lax:
+            form = {"grant_type": "password", "username": ana.email, "password": ana.password}
+            tokens = (await lax.post("/auth/token", data=form)).json()
+        assert tokens["scope"] == CLIENTE
+        assert (await api.renovar(tokens["refresh_token"])).json()["scope"] == ""
+        jefa = await Ana(api, clock, {}, ADMIN_EMAIL, ADMIN_PASSWORD).activar()
+        assert "usuarios:gestionar" in (await jefa.entrar())["scope"]

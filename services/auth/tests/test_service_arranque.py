@@ -83,13 +83,13 @@ class TestClaves:
     async def test_dos_procesos_la_hacen_a_la_vez(
         self, make_settings: Callable[..., Settings], data_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from comanda.auth import keys
+        from comanda.auth.master_keys import MasterKeys
         from comanda.common.files import create_once
 
         path = data_folder / "keys" / "master.key"
-        first = keys.master_key(make_settings(master_key=None))
+        first = MasterKeys.of(make_settings(master_key=None))
         create_once(path, b"la del segundo", 0o600)
-        assert keys.master_key(make_settings(master_key=None)) == first
+        assert MasterKeys.of(make_settings(master_key=None)) == first
         assert [file.name for file in path.parent.iterdir()] == ["master.key"]
 
 

@@ -56,6 +56,16 @@ class TestSettings:
         monkeypatch.setenv("AUTH_SESSION_IDLE_SECONDS", "900")
         assert load(Settings).session_idle_seconds == 900
 
+    @pytest.mark.parametrize(
+        ("variable", "value"), [("AUTH_TOTP_ALGORITHM", "MD5"), ("AUTH_TOTP_TOLERANCE_STEPS", "2")]
+    )
+    def test_un_segundo_factor_flojo_se_dice_al_arrancar(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+    ) -> None:
+        monkeypatch.setenv(variable, value)
+        with pytest.raises(InvalidSettings, match=f"^{variable}: "):
+            load(Settings)
+
     def test_el_correo(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert load(Settings).tienda == "http://127.0.0.1:8000"
         monkeypatch.setenv("AUTH_SMTP_URL", "smtp://tienda:la-clave@correo.es")

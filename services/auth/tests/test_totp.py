@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from comanda.auth.domain import Rol
 from comanda.auth.totp import (
     DEMORA,
     DEMORA_MAX,
@@ -24,6 +25,15 @@ from comanda.testing import START, FakeClock
 
 # Of the SHA-1 test vectors in RFC 6238 appendix B, the last six digits.
 RFC_6238 = {59: "287082", 1111111109: "081804", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"}
+# Those of SHA-256, whose secret has as many bytes as the hash.
+RFC_6238_SHA256 = {
+    59: "119246",
+    1111111109: "084774",
+    1234567890: "819424",
+    2000000000: "698825",
+    20000000000: "737706",
+}
+SECRETO_SHA256 = b"12345678901234567890123456789012"
 SECRETO = b"12345678901234567890"
 
 
@@ -49,6 +59,18 @@ class TestPasoDe:
     @pytest.mark.parametrize(("seconds", "code"), RFC_6238.items())
     def test_los_ejemplos_del_rfc(self, seconds: int, code: str) -> None:
         assert paso_de(code, SECRETO, moment(seconds), despues_de=-1) == seconds // 30
+
+    @pytest.mark.parametrize(("seconds", "code"), RFC_6238_SHA256.items())
+    def test_los_ejemplos_del_rfc_con_sha_256(self, seconds: int, code: str) -> None:
+        now = moment(seconds)
+        assert paso_de(code, SECRETO_SHA256, now, despues_de=-1, algoritmo="SHA256") == seconds // 30
+        assert paso_de(code, SECRETO_SHA256, now, despues_de=-1, algoritmo="SHA1") is None
+
+    @pytest.mark.parametrize(("offset", "accepted"), [(-1, False), (0, True), (29, True), (30, False)])
+    def test_sin_tolerancia_vale_treinta_segundos(self, offset: int, accepted: bool) -> None:
+        step = 1111111109 // 30
+        found = paso_de("081804", SECRETO, moment(step * 30 + offset), despues_de=0, tolerancia=0)
+        assert found == (step if accepted else None)
 
     @pytest.mark.parametrize(("offset", "accepted"), [(-60, False), (-30, True), (0, True), (30, True), (60, False)])
     def test_un_paso_antes_y_uno_despues(self, offset: int, accepted: bool) -> None:
@@ -96,6 +118,11 @@ class TestSecreto:
         )
         assert en_texto(SECRETO) == "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
+    def test_el_hash_de_la_uri_y_la_longitud_del_secreto_van_juntos(self) -> None:
+        assert len(nuevo_secreto("SHA256")) >= 32
+        assert "=" not in en_texto(nuevo_secreto("SHA256"))
+        assert "algorithm=SHA256" in uri(SECRETO_SHA256, "ana@ejemplo.es", "SHA256")
+
 
 class TestEspera:
     def test_crece_hasta_un_maximo(self) -> None:
@@ -130,9 +157,15 @@ class TestEspera:
 class TestRolCon:
     @pytest.mark.parametrize("amr", [None, "pwd"])
     def test_sin_segundo_factor_un_admin_es_cliente_donde_se_exige(self, amr: str | None) -> None:
-        assert rol_con(amr, "admin", exigido=True) == "cliente"
-        assert rol_con(amr, "admin", exigido=False) == "admin"
+        assert rol_con(amr, "admin", de_admins=True) == "cliente"
+        assert rol_con(amr, "admin", de_admins=False) == "admin"
+
+    @pytest.mark.parametrize("amr", [None, "pwd"])
+    @pytest.mark.parametrize("rol", ["admin", "cliente"])
+    def test_donde_se_exige_a_todos_no_hay_ninguno_sin_el(self, amr: str | None, rol: Rol) -> None:
+        assert rol_con(amr, rol, de_admins=False, de_todos=True) is None
+        assert rol_con("pwd otp", rol, de_admins=False, de_todos=True) == rol
 
     def test_con_segundo_factor(self) -> None:
-        assert rol_con("pwd otp", "admin", exigido=True) == "admin"
-        assert rol_con("pwd otp", "cliente", exigido=True) == "cliente"
+        assert rol_con("pwd otp", "admin", de_admins=True) == "admin"
+        assert rol_con("pwd otp", "cliente", de_admins=True) == "cliente"

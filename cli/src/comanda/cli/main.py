@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 admin = typer.Typer(no_args_is_help=True, help="Administrators of this installation.")
 app.add_typer(admin, name="admin")
-keys = typer.Typer(no_args_is_help=True, help="The keys that sign the users' tokens.")
+keys = typer.Typer(no_args_is_help=True, help="The keys that sign the users' tokens, and the master key.")
 app.add_typer(keys, name="keys")
 
 Email = Annotated[str | None, typer.Option(envvar="COMANDA_ADMIN_EMAIL", help="email of an administrator")]
@@ -139,6 +139,15 @@ def rotate(
 
     with plain_errors():
         rotate(now=now)
+
+
+@keys.command()
+def rewrap() -> None:
+    """Encrypt anew what a former master key did, and say when AUTH_MASTER_KEY_PREVIOUS may be dropped."""
+    from comanda.cli.keys import rewrap
+
+    with plain_errors():
+        rewrap()
 
 
 @keys.command("list")

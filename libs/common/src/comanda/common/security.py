@@ -12,6 +12,12 @@ from comanda.common.headers import header
 from comanda.common.problems import NoAutenticado, NoAutorizado
 from comanda.common.tokens import Principal
 
+SIN_ALCANCES = (
+    "El token no tiene ningún alcance: si la cuenta no tiene segundo factor, actívelo (POST /auth/yo/totp y "
+    "/auth/yo/totp/confirmar) y entre de nuevo."
+)
+"""For who logged in without the second factor that is asked of everybody."""
+
 CALLER = "comanda.caller"
 """Where the scope of a request keeps its caller, once identified."""
 
@@ -40,7 +46,7 @@ class Allow(SecurityBase):
         if principal is None:
             principal = request.scope[CALLER] = await self._identify(request)
         if self.scopes and self.scopes.isdisjoint(principal.scopes):
-            raise NoAutorizado
+            raise NoAutorizado(None if principal.scopes else SIN_ALCANCES)
         return principal
 
     async def _identify(self, request: Request) -> Principal:

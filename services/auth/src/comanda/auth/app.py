@@ -24,8 +24,9 @@ from comanda.auth.cuentas_de_servicio import CuentasDeServicio
 from comanda.auth.enlaces import Enlaces
 from comanda.auth.fin_de_sesiones import FinDeSesiones
 from comanda.auth.first_admin import FirstAdmin
-from comanda.auth.key_store import KeyStore, derive
-from comanda.auth.keys import SigningKeys, master_key
+from comanda.auth.key_store import KeyStore
+from comanda.auth.keys import SigningKeys
+from comanda.auth.master_keys import MasterKeys
 from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
 from comanda.auth.politica import Politica
@@ -63,12 +64,12 @@ def build() -> FastAPI:
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     clock = clock or SystemClock()
     database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
-    secret = master_key(settings)
-    keys = SigningKeys(KeyStore(settings, database, secret, clock), clock)
+    master_keys = MasterKeys.of(settings)
+    keys = SigningKeys(KeyStore(settings, database, master_keys, clock), clock)
     passwords = _passwords(settings, clock)
     politica = Politica(settings)
-    origenes = Origenes(settings, database, clock, derive(secret, "login sources"))
-    auth = _auth(settings, database, clock, keys, secret, passwords, politica, origenes)
+    origenes = Origenes(settings, database, clock, master_keys.derive("login sources"))
+    auth = _auth(settings, database, clock, keys, master_keys, passwords, politica, origenes)
 
     async def on_ready() -> None:
         await keys.load_or_create()
@@ -114,7 +115,7 @@ async def administradores(settings: Settings) -> AsyncIterator[Administradores]:
     """That use case alone, on a schema that is up to date: for a command, whether or not the service runs."""
     clock = SystemClock()
     database = Database(settings.database_url, clock=clock)
-    secret = master_key(settings)
+    master_keys = MasterKeys.of(settings)
     passwords = _passwords(settings, clock)
     try:
         await migrations.migrate(database, "comanda.auth")
@@ -123,8 +124,8 @@ async def administradores(settings: Settings) -> AsyncIterator[Administradores]:
             clock,
             passwords=passwords,
             politica=Politica(settings),
-            buzon=Buzon(settings, database, clock, Enlaces(derive(secret, "mail links"))),
-            origenes=Origenes(settings, database, clock, derive(secret, "login sources")),
+            buzon=Buzon(settings, database, clock, Enlaces(*master_keys.derive("mail links"))),
+            origenes=Origenes(settings, database, clock, master_keys.derive("login sources")),
         )
     finally:
         await passwords.aclose()
@@ -145,16 +146,16 @@ def _auth(
     database: Database,
     clock: Clock,
     keys: SigningKeys,
-    secret: bytes,
+    master_keys: MasterKeys,
     passwords: Passwords,
     politica: Politica,
     origenes: Origenes,
 ) -> Auth:
     throttling = Throttling(settings, clock)
     credenciales = Credenciales(passwords, throttling, Audit(auditoria, database, clock))
-    paso = SegundoPaso(database, clock, secret=secret, throttling=throttling)
-    refresh_tokens = RefreshTokens(derive(secret, "refresh tokens"))
-    enlaces = Enlaces(derive(secret, "mail links"))
+    paso = SegundoPaso(settings, database, clock, master_keys=master_keys, throttling=throttling)
+    refresh_tokens = RefreshTokens(*master_keys.derive("refresh tokens"))
+    enlaces = Enlaces(*master_keys.derive("mail links"))
     buzon = Buzon(settings, database, clock, enlaces)
     return Auth(
         Cuentas(
@@ -180,7 +181,7 @@ def _auth(
         ),
         FinDeSesiones(settings, database, clock, credenciales=credenciales),
         Terminadas(settings, database, clock),
-        SegundoFactor(database, clock, paso=paso, credenciales=credenciales),
+        SegundoFactor(settings, database, clock, paso=paso, credenciales=credenciales),
         CuentasDeServicio(settings, database, clock, keys=keys, throttling=throttling),
         Recuperacion(
             database,

@@ -199,13 +199,18 @@ def activo(usuario: Usuario | None) -> Usuario:
     return usuario
 
 
-def conceder(rol: Rol, limite: str | None, pedido: str | None) -> str:
+def conceder(rol: Rol | None, limite: str | None, pedido: str | None) -> str:
     """The scope of an access token: what the role gives, within the session's limit, narrowed to what is asked for.
+
+    Without a role it is empty: good for one's own account alone.
 
     Raises:
         AlcanceInvalido: more is asked for than can be given.
     """
-    return limitar([scope for scope in ALCANCES[rol] if limite is None or scope in limite.split()], pedido)
+    if rol is None and pedido is not None:
+        raise AlcanceInvalido("Ninguno se concede sin segundo factor: pida el token sin scope y active uno.")
+    alcances = ALCANCES[rol] if rol else ()
+    return limitar([scope for scope in alcances if limite is None or scope in limite.split()], pedido)
 
 
 def limitar(alcance: Sequence[str], pedido: str | None) -> str:

@@ -48,17 +48,15 @@ class Enlaces:
     Once that is different, whoever changed it, the token is nobody's any more.
 
     Args:
-        secret: key of the MAC (HMAC-SHA256), the same in all replicas.
+        secrets: keys of the MAC (HMAC-SHA256), the same in all replicas: the first one writes, all of them check.
     """
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    def __init__(self, *secrets: bytes) -> None:
+        self._secrets = secrets
 
     def escribir(self, accion: Accion, usuario: Usuario, caduca: int) -> str:
         """The token of a link for that user. Args: caduca: seconds since 1970."""
-        body = bytes([_ACCIONES.index(accion)]) + usuario.id.bytes + caduca.to_bytes(_EXPIRY_BYTES, "big")
-        mac = hmac.digest(self._secret, body + hashlib.sha256(_estado(accion, usuario)).digest(), "sha256")
-        return base64.urlsafe_b64encode(body + mac).decode().rstrip("=")
+        return _escribir(self._secrets[0], accion, usuario, caduca)
 
     def leer(self, accion: Accion, token: str) -> Enlace:
         """What a token for that action says of itself. Raises `EnlaceInvalido`."""
@@ -77,9 +75,16 @@ class Enlaces:
         """The user, as it is now, whose link that is. Raises `EnlaceInvalido`, also for who is deactivated."""
         if usuario is None or not usuario.activo or ahora.timestamp() >= enlace.caduca:
             raise EnlaceInvalido
-        if not hmac.compare_digest(enlace.token, self.escribir(enlace.accion, usuario, enlace.caduca)):
+        escritos = [_escribir(secret, enlace.accion, usuario, enlace.caduca) for secret in self._secrets]
+        if not any(hmac.compare_digest(enlace.token, escrito) for escrito in escritos):
             raise EnlaceInvalido
         return usuario
+
+
+def _escribir(secret: bytes, accion: Accion, usuario: Usuario, caduca: int) -> str:
+    body = bytes([_ACCIONES.index(accion)]) + usuario.id.bytes + caduca.to_bytes(_EXPIRY_BYTES, "big")
+    mac = hmac.digest(secret, body + hashlib.sha256(_estado(accion, usuario)).digest(), "sha256")
+    return base64.urlsafe_b64encode(body + mac).decode().rstrip("=")
 
 
 def _estado(accion: Accion, usuario: Usuario) -> bytes:

@@ -1,6 +1,5 @@
-"""The keys that sign access tokens, as a replica uses them, and the master key that encrypts them in the database."""
+"""The keys that sign access tokens, as a replica uses them."""
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +8,9 @@ from joserfc.jwk import ECKey
 
 from comanda.auth.claves import Clave, activa
 from comanda.auth.key_store import KeyStore
-from comanda.auth.settings import Settings
 from comanda.common.app import NotReady
 from comanda.common.clock import Clock
-from comanda.common.files import create_once, read_secret
 from comanda.common.jwks import parse_key_set
-from comanda.common.settings import data_folder
 from comanda.common.tokens import USER_TYPE, SigningKey
 
 log = structlog.get_logger()
@@ -37,7 +33,7 @@ class SigningKeys:
         """The public key set (RFC 7517): keys that will sign, the one that does, and those that did of late."""
 
     async def load_or_create(self) -> None:
-        """Raises `NotReady` when the master key is not the one that encrypted what is stored."""
+        """Raises `NotReady` when no master key that is set opens what is stored."""
         self._take(await self._store.load_or_create())
 
     def sign(self, claims: dict[str, Any]) -> str:
@@ -73,12 +69,3 @@ class SigningKeys:
         self._signers = {clave.kid: self._store.signer(clave) for clave in claves}
         self.jwks = {"keys": [key.public_jwk() for key in self._signers.values()]}
         self._public = parse_key_set(self.jwks)
-
-
-def master_key(settings: Settings) -> bytes:
-    """The configured master key, else one of our own that is made once and kept, mode 0600, in `COMANDA_DATA`."""
-    if settings.master_key:
-        return settings.master_key.get_secret_value().encode()
-    path = data_folder() / "keys" / "master.key"
-    create_once(path, secrets.token_urlsafe(48).encode() + b"\n", 0o600)
-    return read_secret(path).strip()

@@ -1,15 +1,19 @@
 """The text of `mfa_token`: what is known after the password and before the code, kept by the client, sealed by us."""
 
-import base64
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from cryptography.fernet import Fernet, InvalidToken
+from comanda.auth.cipher import Cipher, Unreadable
+from comanda.auth.master_keys import MasterKeys
 
 MFA_TOKEN_SECONDS = 300
 MAX_CHARS = 4096
+
+_LEEWAY_SECONDS = 60
+"""How far the clock of the replica that wrote it may be ahead of ours."""
+_PLACE = "mfa_token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +29,24 @@ class LoginPendiente:
 
 
 class MfaTokens:
-    """Writes and reads them. Only this class reads them: they are no JWT, and of another length than a refresh token.
+    """Writes and reads them. Only this class reads them: they are no JWT, and of another form than a refresh token."""
 
-    Args:
-        secret: 32 bytes, the same in all replicas.
-    """
-
-    def __init__(self, secret: bytes) -> None:
-        self._fernet = Fernet(base64.urlsafe_b64encode(secret))
+    def __init__(self, master_keys: MasterKeys) -> None:
+        self._cipher = Cipher(master_keys, "mfa tokens")
 
     def write(self, login: LoginPendiente, ahora: datetime) -> str:
-        content = json.dumps(asdict(login) | {"usuario_id": str(login.usuario_id)}).encode()
-        return self._fernet.encrypt_at_time(content, int(ahora.timestamp())).decode()
+        values = asdict(login) | {"usuario_id": str(login.usuario_id), "escrito": int(ahora.timestamp())}
+        return self._cipher.seal(json.dumps(values).encode(), _PLACE)
 
     def read(self, token: str, ahora: datetime) -> LoginPendiente | None:
         """What we wrote within the last `MFA_TOKEN_SECONDS`, else None."""
-        if len(token) > MAX_CHARS or not token.isascii():
+        if len(token) > MAX_CHARS:
             return None
         try:
-            content = self._fernet.decrypt_at_time(token.encode(), MFA_TOKEN_SECONDS, int(ahora.timestamp()))
-        except InvalidToken:
+            values = json.loads(self._cipher.open(token, _PLACE))
+        except Unreadable:
             return None
-        values = json.loads(content)
+        edad = int(ahora.timestamp()) - values.pop("escrito")
+        if not -_LEEWAY_SECONDS <= edad <= MFA_TOKEN_SECONDS:
+            return None
         return LoginPendiente(**values | {"usuario_id": UUID(values["usuario_id"])})

@@ -1,6 +1,7 @@
 """From where each account has logged in before. Kept in the database, so that all replicas and a restart know it."""
 
 import hmac
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -25,23 +26,29 @@ class Origenes:
     """Known places.
 
     Args:
-        secret: key of the fingerprints (HMAC-SHA256), the same in all replicas. With the email in them, the
-            database neither tells an address nor that two accounts share one.
+        secrets: keys of the fingerprints (HMAC-SHA256), the same in all replicas: the first one writes, all of them
+            find. With the email in them, the database neither tells an address nor that two accounts share one.
     """
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock, secret: bytes) -> None:
+    def __init__(self, settings: Settings, database: Database, clock: Clock, secrets: Sequence[bytes]) -> None:
         self._settings = settings
         self._database = database
         self._repository = RepositorioOrigenes(database)
         self._clock = clock
-        self._secret = secret
+        self._secrets = secrets
 
     async def buscar(self, email: str, origen: str) -> tuple[Usuario | None, datetime | None]:
         """Who has that email, and when they last logged in from there, None if not lately. The same work for nobody."""
+        usuario: Usuario | None = None
+        visto: datetime | None = None
         async with self._database.read() as connection:
-            return await self._repository.leer_con_usuario(
-                connection, clave_de_email(email), self._huella(email, origen), self._desde()
-            )
+            for secret in self._secrets:
+                usuario, visto = await self._repository.leer_con_usuario(
+                    connection, clave_de_email(email), _huella(secret, email, origen), self._desde()
+                )
+                if visto is not None:
+                    break
+        return usuario, visto
 
     async def recordar(
         self, connection: AsyncConnection, usuario: Usuario, origen: str, visto: datetime | None = None
@@ -50,7 +57,7 @@ class Origenes:
         ahora = self._clock.now()
         if visto is not None and ahora - visto < FRESH:
             return
-        await self._repository.guardar(connection, usuario.id, self._huella(usuario.email, origen), ahora)
+        await self._repository.guardar(connection, usuario.id, _huella(self._secrets[0], usuario.email, origen), ahora)
         await self._repository.recortar(connection, usuario.id, self._desde(), MAX_PER_ACCOUNT)
 
     async def olvidar(self, connection: AsyncConnection, usuario_id: UUID) -> None:
@@ -68,5 +75,6 @@ class Origenes:
     def _desde(self) -> datetime:
         return self._clock.now() - timedelta(days=self._settings.known_source_days)
 
-    def _huella(self, email: str, origen: str) -> str:
-        return hmac.digest(self._secret, f"{clave_de_email(email)} {lugar(origen)}".encode(), "sha256").hex()
+
+def _huella(secret: bytes, email: str, origen: str) -> str:
+    return hmac.digest(secret, f"{clave_de_email(email)} {lugar(origen)}".encode(), "sha256").hex()

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.auth.cipher import FERNET_PREFIX
 from comanda.auth.claves import Clave, en_orden
 from comanda.auth.tables import claves
 
@@ -22,6 +23,14 @@ class RepositoryClaves:
 
     async def insertar(self, connection: AsyncConnection, clave: Clave) -> None:
         await connection.execute(sa.insert(claves).values(asdict(clave)))
+
+    async def recifrar(self, connection: AsyncConnection, kid: str, privada: str) -> None:
+        await connection.execute(sa.update(claves).where(claves.c.kid == kid).values(privada=privada))
+
+    async def hay_de_antes(self, connection: AsyncConnection) -> bool:
+        """Whether one is encrypted as the release before does it: then that one may still run, and reads no other."""
+        query = sa.select(sa.literal(1)).where(claves.c.privada.startswith(FERNET_PREFIX)).limit(1)
+        return (await connection.execute(query)).first() is not None
 
     async def borrar(self, connection: AsyncConnection, borradas: Collection[Clave]) -> None:
         kids = [clave.kid for clave in borradas]

@@ -38,16 +38,17 @@ class RepositoryTotp:
         return (await connection.execute(sa.delete(totp).where(totp.c.usuario_id == usuario_id))).rowcount == 1
 
     async def reemplazar_codigos(
-        self, connection: AsyncConnection, usuario_id: UUID, codigos_hash: Collection[str]
+        self, connection: AsyncConnection, usuario_id: UUID, codigos_hash: Collection[str], llave: str
     ) -> None:
+        """Args: llave: id of the master key from which the hashes' key is derived."""
         await connection.execute(sa.delete(codigos_recuperacion).where(codigos_recuperacion.c.usuario_id == usuario_id))
-        rows = [{"usuario_id": usuario_id, "codigo_hash": codigo_hash} for codigo_hash in codigos_hash]
+        rows = [{"usuario_id": usuario_id, "codigo_hash": huella, "llave": llave} for huella in codigos_hash]
         await connection.execute(sa.insert(codigos_recuperacion), rows)
 
-    async def gastar_codigo(self, connection: AsyncConnection, usuario_id: UUID, codigo_hash: str) -> bool:
-        """Whether it was there to be spent."""
+    async def gastar_codigo(self, connection: AsyncConnection, usuario_id: UUID, hashes: Collection[str]) -> bool:
+        """Whether it was there to be spent, under one of these hashes."""
         statement = sa.delete(codigos_recuperacion).where(
-            codigos_recuperacion.c.usuario_id == usuario_id, codigos_recuperacion.c.codigo_hash == codigo_hash
+            codigos_recuperacion.c.usuario_id == usuario_id, codigos_recuperacion.c.codigo_hash.in_(hashes)
         )
         return (await connection.execute(statement)).rowcount == 1
 

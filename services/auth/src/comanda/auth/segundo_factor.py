@@ -11,6 +11,7 @@ from comanda.auth.domain import Usuario, activo
 from comanda.auth.repository import Repository
 from comanda.auth.repository_totp import RepositoryTotp
 from comanda.auth.segundo_paso import SegundoPaso
+from comanda.auth.settings import Settings
 from comanda.auth.tables import auditoria
 from comanda.auth.totp import (
     Factor,
@@ -46,7 +47,16 @@ class FactorPreparado:
 
 
 class SegundoFactor:
-    def __init__(self, database: Database, clock: Clock, *, paso: SegundoPaso, credenciales: Credenciales) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        *,
+        paso: SegundoPaso,
+        credenciales: Credenciales,
+    ) -> None:
+        self._algoritmo = settings.totp_algorithm
         self._database = database
         self._usuarios = Repository(database)
         self._repository = RepositoryTotp(database)
@@ -71,14 +81,15 @@ class SegundoFactor:
             DatosInvalidos: it is not the password.
         """
         comprobado = await self._comprobar_password(usuario_id, password, sesion, origen)
-        secreto = nuevo_secreto()
+        secreto = nuevo_secreto(self._algoritmo)
         async with self._database.transaction() as connection:
             usuario = await self._bloquear(connection, usuario_id, comprobado)
             if await self._paso.en_vigor(connection, usuario):
                 raise SegundoFactorActivo("Para usar otra aplicación, desactive antes la actual.")
-            factor = Factor(usuario_id, self._paso.cifrar(secreto), None, 0, 0, 0, None, self._clock.now())
+            cifrado = await self._paso.cifrar(connection, secreto, usuario_id)
+            factor = Factor(usuario_id, cifrado, None, 0, 0, 0, None, self._clock.now(), self._algoritmo)
             await self._repository.guardar_factor(connection, factor)
-        return FactorPreparado(en_texto(secreto), uri(secreto, usuario.email))
+        return FactorPreparado(en_texto(secreto), uri(secreto, usuario.email, self._algoritmo))
 
     async def confirmar(self, usuario_id: UUID, *, codigo: str, sesion: UUID | None, origen: str) -> list[str]:
         """Puts the factor in force and ends every session but that one. Returns the recovery codes.
@@ -198,4 +209,4 @@ class SegundoFactor:
 
     async def _guardar_codigos(self, connection: AsyncConnection, usuario_id: UUID, codigos: list[str]) -> None:
         hashes = [self._paso.hash_de(codigo) for codigo in codigos]
-        await self._repository.reemplazar_codigos(connection, usuario_id, hashes)
+        await self._repository.reemplazar_codigos(connection, usuario_id, hashes, self._paso.llave)

@@ -1,19 +1,22 @@
 """The second step of a log-in, and of whatever else needs a code: is it right, and was it not used before?"""
 
-import base64
 import hashlib
 import hmac
 import math
+from datetime import datetime
+from uuid import UUID
 
 import structlog
-from cryptography.fernet import Fernet
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.auth.cipher import CipherAtRest, Unreadable
 from comanda.auth.domain import ConcesionInvalida, DemasiadosIntentos, Usuario
-from comanda.auth.key_store import derive
+from comanda.auth.master_keys import MasterKeys
 from comanda.auth.mfa_tokens import LoginPendiente, MfaTokens
 from comanda.auth.origen import lugar
+from comanda.auth.repository_claves import RepositoryClaves
 from comanda.auth.repository_totp import RepositoryTotp
+from comanda.auth.settings import Settings
 from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
 from comanda.auth.totp import Factor, es_de_app, normalizar_codigo, paso_de
@@ -24,6 +27,9 @@ from comanda.common.problems import DatosInvalidos
 
 _MFA_TOKEN = "El mfa_token no es, o ya no es, correcto: empiece de nuevo con la password."  # noqa: S105  # a sentence
 
+TOTP_SECRETS = "totp secrets"
+"""What their encryption keys are for."""
+
 log = structlog.get_logger()
 
 
@@ -32,19 +38,28 @@ class SegundoPaso:
 
     Of two uses of a code at once, at whatever replicas, the second therefore sees what the first made of it. A wrong
     code has to be remembered, so none of these raises because of it: the caller commits, then refuses.
-
-    Args:
-        secret: the master key.
     """
 
-    def __init__(self, database: Database, clock: Clock, *, secret: bytes, throttling: Throttling) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        *,
+        master_keys: MasterKeys,
+        throttling: Throttling,
+    ) -> None:
+        self._tolerancia = settings.totp_tolerance_steps
         self._repository = RepositoryTotp(database)
+        self._claves = RepositoryClaves()
         self._clock = clock
         self._audit = Audit(auditoria, database, clock)
         self._throttling = throttling
-        self._cipher = Fernet(base64.urlsafe_b64encode(derive(secret, "totp secrets")))
-        self._tokens = MfaTokens(derive(secret, "mfa tokens"))
-        self._recovery_key = derive(secret, "recovery codes")
+        self._cipher = CipherAtRest(master_keys, TOTP_SECRETS)
+        self._tokens = MfaTokens(master_keys)
+        self._recovery_keys = master_keys.derive("recovery codes")
+        self.llave = master_keys.id
+        """What its recovery codes are kept under."""
 
     async def pendiente(
         self, connection: AsyncConnection, usuario: Usuario, *, client_id: str, alcance: str | None
@@ -118,7 +133,7 @@ class SegundoPaso:
         espera = factor.espera(ahora)
         if espera:
             raise DemasiadosIntentos(math.ceil(espera.total_seconds()))
-        paso = paso_de(codigo, self.descifrar(factor), ahora, despues_de=factor.ultimo_paso)
+        paso = self._paso_de(codigo, factor, ahora)
         if paso is None:
             await self._fallo(connection, "totp_failed", factor, origen)
             await self._repository.guardar_factor(connection, factor.fallar(ahora))
@@ -131,7 +146,8 @@ class SegundoPaso:
     ) -> bool:
         """Wrong codes of the app make nobody wait here, so whoever guesses those cannot keep the owner out."""
         self._throttling.check_login(str(factor.usuario_id), lugar(origen), known=True)
-        if not await self._repository.gastar_codigo(connection, factor.usuario_id, self.hash_de(codigo)):
+        hashes = [_hash(key, codigo) for key in self._recovery_keys]
+        if not await self._repository.gastar_codigo(connection, factor.usuario_id, hashes):
             await self._fallo(connection, "recovery_code_failed", factor, origen)
             return False
         await self._repository.guardar_factor(connection, factor.acertar(None))
@@ -145,18 +161,37 @@ class SegundoPaso:
         await self._audit.tell(connection, "segundo_factor_fallido", factor.usuario_id)
         log.warning(event, usuario_id=str(factor.usuario_id), origen=origen)
 
-    def cifrar(self, secreto: bytes) -> str:
-        return self._cipher.encrypt(secreto).decode()
+    async def cifrar(self, connection: AsyncConnection, secreto: bytes, usuario_id: UUID) -> str:
+        if await self._claves.hay_de_antes(connection):
+            return self._cipher.seal_as_before(secreto)
+        return self._cipher.seal(secreto, str(usuario_id))
 
-    def descifrar(self, factor: Factor) -> bytes:
-        return self._cipher.decrypt(factor.secreto)
+    def _paso_de(self, codigo: str, factor: Factor, ahora: datetime) -> int | None:
+        """See `paso_de`. A secret that no master key opens has no right code: recovery codes still log in."""
+        try:
+            secreto = self._cipher.open(factor.secreto, str(factor.usuario_id))
+        except Unreadable:
+            log.error("totp_secret_unreadable", usuario_id=str(factor.usuario_id))
+            return None
+        return paso_de(
+            codigo,
+            secreto,
+            ahora,
+            despues_de=factor.ultimo_paso,
+            tolerancia=self._tolerancia,
+            algoritmo=factor.algoritmo,
+        )
 
     def hash_de(self, codigo: str) -> str:
         """What the database keeps of a recovery code. Without the master key it cannot even be tried out."""
-        return hmac.digest(self._recovery_key, normalizar_codigo(codigo).encode(), "sha256").hex()
+        return _hash(self._recovery_keys[0], codigo)
 
 
 def _huella(usuario: Usuario, factor: Factor) -> str:
     """Differs after a change of password or of the account's state, another app, or a code accepted meanwhile."""
-    state = f"{usuario.password_hash} {usuario.version} {factor.secreto} {factor.usos}"
+    state = f"{usuario.password_hash} {usuario.version} {factor.creado_en.isoformat()} {factor.usos}"
     return hashlib.sha256(state.encode()).hexdigest()
+
+
+def _hash(key: bytes, codigo: str) -> str:
+    return hmac.digest(key, normalizar_codigo(codigo).encode(), "sha256").hex()

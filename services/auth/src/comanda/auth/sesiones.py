@@ -141,8 +141,9 @@ class Sesiones:
         await self._audit.tell(connection, "sesion_iniciada", usuario.id, sesion=str(familia.id), amr=amr)
         return self._tokens(usuario, familia, concedido)
 
-    def _rol(self, usuario: Usuario, amr: str | None) -> Rol:
-        return rol_con(amr, usuario.rol, exigido=self._settings.admin_mfa_required)
+    def _rol(self, usuario: Usuario, amr: str | None) -> Rol | None:
+        settings = self._settings
+        return rol_con(amr, usuario.rol, de_admins=settings.admin_mfa_required, de_todos=settings.mfa_required)
 
     def _nueva_familia(
         self, usuario: Usuario, client_id: str, alcance: str | None, amr: str, dispositivo: str
@@ -251,7 +252,7 @@ class Sesiones:
         return Tokens(
             access_token=self._keys.sign(claims),
             expires_in=vida,
-            refresh_token=self._refresh_tokens.write(familia.id, familia.generacion),
+            refresh_token=self._refresh_tokens.rewrite(familia.id, familia.generacion, familia.token_hash),
             scope=alcance,
             sesion_segundos=int((familia.expira_en - self._clock.now()).total_seconds()),
         )

@@ -12,6 +12,7 @@ from comanda.auth.domain import es_email, normalizar_password
 from comanda.auth.domain_password import PALABRA_MIN, objecion
 from comanda.auth.envio import ServidorSmtp
 from comanda.auth.filtradas import Filtradas
+from comanda.auth.totp import Algoritmo
 from comanda.common.settings import Seconds, ServiceSettings, default_database, require_https
 
 MASTER_KEY_MIN = 32
@@ -29,6 +30,9 @@ class Settings(ServiceSettings):
 
     master_key: SecretStr | None = Field(
         None, description="encrypts the signing keys, the same for all replicas; default: made and kept in COMANDA_DATA"
+    )
+    master_key_previous: SecretStr | None = Field(
+        None, description="other master keys, separated by commas, which still open what was written under them"
     )
     admin_email: str = Field(
         "admin@comanda.local",
@@ -66,6 +70,15 @@ class Settings(ServiceSettings):
 
     admin_mfa_required: bool = Field(
         False, description="an admin who logs in without a second factor gets the scopes of a client only"
+    )
+    mfa_required: bool = Field(
+        False, description="anybody who logs in without a second factor gets no scope: enough to set one up"
+    )
+    totp_algorithm: Algoritmo = Field(
+        "SHA1", description="hash of second factors set up from now on: SHA256, or SHA1, which every app knows"
+    )
+    totp_tolerance_steps: int = Field(
+        1, ge=0, le=1, description="codes of so many steps of 30 s before and after the present one are right"
     )
 
     context_words: str = Field(

@@ -65,6 +65,7 @@ totp = sa.Table(
     sa.Column("fallos", sa.Integer, nullable=False),
     sa.Column("fallado_en", UtcDateTime),
     sa.Column("creado_en", UtcDateTime, nullable=False),
+    sa.Column("algoritmo", sa.String(10), nullable=False, server_default=sa.text("'SHA1'")),
 )
 
 codigos_recuperacion = sa.Table(
@@ -72,6 +73,7 @@ codigos_recuperacion = sa.Table(
     metadata,
     sa.Column("usuario_id", sa.Uuid, sa.ForeignKey("usuarios.id"), primary_key=True),
     sa.Column("codigo_hash", sa.String(64), primary_key=True),  # a spent code has no row
+    sa.Column("llave", sa.String(12)),  # id of the hashes' master key; NULL: from before this was kept
 )
 
 claves = sa.Table(

@@ -2,13 +2,14 @@
 
 import base64
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from textwrap import wrap
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.twofactor import InvalidToken
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
@@ -17,10 +18,12 @@ from comanda.common.problems import DatosInvalidos, Problem
 
 PASO_SEGUNDOS = 30
 CIFRAS = 6
-SECRETO_BYTES = 20
-"""The length that RFC 4226 §4 recommends. This, SHA-1, six digits and 30 s are what every app understands."""
-TOLERANCIA = 1
-"""Steps before and after the present one whose codes are still, or already, right (RFC 6238 §5.2)."""
+Algoritmo = Literal["SHA1", "SHA256"]
+SECRETO_BYTES: Mapping[Algoritmo, int] = {"SHA1": 20, "SHA256": 35}
+"""Not shorter than the hash (RFC 2104 §3), and without padding in Base32, which not every app takes.
+
+SHA-1, six digits and 30 s are what every app understands.
+"""
 
 CODIGOS = 10
 CODIGO_BYTES = 16
@@ -52,6 +55,7 @@ class Factor:
     fallos: int
     fallado_en: datetime | None
     creado_en: datetime
+    algoritmo: Algoritmo = "SHA1"
 
     def espera(self, ahora: datetime) -> timedelta:
         """How long until the next code is heard; zero if it is now."""
@@ -101,13 +105,21 @@ def codigo_incorrecto() -> DatosInvalidos:
     return DatosInvalidos.of("codigo", "No es correcto, ha caducado o ya se ha usado: espere al siguiente.")
 
 
-def rol_con(amr: str | None, rol: Rol, *, exigido: bool) -> Rol:
-    """The role that a session acts in: without the second factor, where it is required, an admin is a client."""
-    return "cliente" if exigido and amr != PWD_OTP else rol
+def rol_con(amr: str | None, rol: Rol, *, de_admins: bool, de_todos: bool = False) -> Rol | None:
+    """The role that a session acts in.
+
+    Without the second factor an admin is a client where it is required of admins, and nobody has any (None) where it is
+    required of all: such a session can set one up.
+    """
+    if amr == PWD_OTP:
+        return rol
+    if de_todos:
+        return None
+    return "cliente" if de_admins else rol
 
 
-def nuevo_secreto() -> bytes:
-    return secrets.token_bytes(SECRETO_BYTES)
+def nuevo_secreto(algoritmo: Algoritmo = "SHA1") -> bytes:
+    return secrets.token_bytes(SECRETO_BYTES[algoritmo])
 
 
 def en_texto(secreto: bytes) -> str:
@@ -115,16 +127,29 @@ def en_texto(secreto: bytes) -> str:
     return base64.b32encode(secreto).decode()
 
 
-def uri(secreto: bytes, cuenta: str) -> str:
+def uri(secreto: bytes, cuenta: str, algoritmo: Algoritmo = "SHA1") -> str:
     """The `otpauth:` address that an app reads from a QR code."""
-    return _totp(secreto).get_provisioning_uri(cuenta, "Comanda")
+    return _totp(secreto, algoritmo).get_provisioning_uri(cuenta, "Comanda")
 
 
-def paso_de(codigo: str, secreto: bytes, ahora: datetime, *, despues_de: int) -> int | None:
-    """The step whose code it is, among the present one and its neighbours, if it is later than the last one used."""
+def paso_de(
+    codigo: str,
+    secreto: bytes,
+    ahora: datetime,
+    *,
+    despues_de: int,
+    tolerancia: int = 1,
+    algoritmo: Algoritmo = "SHA1",
+) -> int | None:
+    """The step whose code it is, if it is later than the last one used.
+
+    Args:
+        tolerancia: how many steps before and after the present one count, for clocks that differ (RFC 6238 §5.2).
+    """
+    totp = _totp(secreto, algoritmo)
     actual = int(ahora.timestamp()) // PASO_SEGUNDOS
-    for paso in range(actual - TOLERANCIA, actual + TOLERANCIA + 1):
-        if paso > despues_de and _es_de(paso, codigo, secreto):
+    for paso in range(actual - tolerancia, actual + tolerancia + 1):
+        if paso > despues_de and _es_de(paso, codigo, totp):
             return paso
     return None
 
@@ -148,16 +173,20 @@ def _demora(fallos: int) -> timedelta:
     return min(DEMORA_MAX, DEMORA * (1 << min(fallos - FALLOS_LIBRES, 16)))
 
 
-def _es_de(paso: int, codigo: str, secreto: bytes) -> bool:
+def _es_de(paso: int, codigo: str, totp: TOTP) -> bool:
     try:
-        _totp(secreto).verify(codigo.encode(), paso * PASO_SEGUNDOS)
+        totp.verify(codigo.encode(), paso * PASO_SEGUNDOS)
     except InvalidToken:
         return False
     return True
 
 
-def _totp(secreto: bytes) -> TOTP:
-    return TOTP(secreto, CIFRAS, SHA1(), PASO_SEGUNDOS)  # noqa: S303  # what apps support; HMAC is not hurt (RFC 6238)
+def _totp(secreto: bytes, algoritmo: Algoritmo) -> TOTP:
+    hashes: dict[Algoritmo, SHA1 | SHA256] = {
+        "SHA1": SHA1(),  # noqa: S303  # what all apps support; HMAC is not hurt (RFC 6238)
+        "SHA256": SHA256(),
+    }
+    return TOTP(secreto, CIFRAS, hashes[algoritmo], PASO_SEGUNDOS)
 
 
 def _aleatorio() -> str:
