@@ -1,10 +1,12 @@
 """The signing keys, rotated and listed on auth's own database."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from comanda.auth.rewrap import Rewrapped
 from comanda.cli import keys
 from comanda.cli.errors import CommandFailed
 
@@ -61,3 +63,26 @@ class TestRotate:
         os.environ["AUTH_DATABASE_URL"] = "postgresql://u@127.0.0.1:1/x"
         with pytest.raises(CommandFailed, match="AUTH_DATABASE_URL: the database does not answer"):
             keys.rotate(now=False)
+
+
+class TestRewrap:
+    def test_con_otra_clave_maestra(self, capsys: pytest.CaptureFixture[str]) -> None:
+        keys.rotate(now=False)
+        before = states(capsys)
+        os.environ["AUTH_MASTER_KEY"] = "otra"
+        with pytest.raises(CommandFailed, match="AUTH_MASTER_KEY_PREVIOUS"):
+            keys.rewrap()
+        os.environ["AUTH_MASTER_KEY_PREVIOUS"] = "la de siempre"
+        keys.rewrap()
+        told = capsys.readouterr().out
+        assert "signing keys: 1, second factors: 0" in told
+        assert "AUTH_MASTER_KEY_PREVIOUS may be dropped 24 hours after" in told
+        assert "la de siempre" not in told
+        del os.environ["AUTH_MASTER_KEY_PREVIOUS"]
+        assert states(capsys) == before
+
+    def test_dice_lo_que_aun_necesita_la_anterior(self) -> None:
+        told = keys._told(Rewrapped("a1", 0, 0, 2, 3, datetime(2026, 1, 2, tzinfo=UTC), 4), 3600)
+        assert "2 values open with no master key" in told
+        assert "sessions: 3, the last until 2026-01-02T00:00:00Z; accounts by their recovery codes: 4." in told
+        assert "may be dropped" not in told

@@ -26,13 +26,13 @@ What they signed is refused by auth within seconds, and by each service when it 
 first token of the new key, or within 5 minutes. Sessions go on: clients renew their token with their refresh token."""
 
 REWRAPPED = """\
-Master key {llave} encrypts all that opens: {claves} signing keys and {factores} second factors were written anew."""
+Written anew under master key {llave}: signing keys: {claves}, second factors: {factores}."""
 
 UNREADABLE = """
 {ilegibles} values open with no master key that is set: add theirs to AUTH_MASTER_KEY_PREVIOUS, and repeat."""
 
 STILL_FORMER = """
-Of a former master key are {sesiones} sessions{until} and the recovery codes of {cuentas} accounts.
+Still of a former master key: sessions: {sesiones}{until}; accounts by their recovery codes: {cuentas}.
 Without AUTH_MASTER_KEY_PREVIOUS those sessions end and those codes are void; a session is past that with its next
 refresh, an account with new codes (POST /auth/yo/totp/codigos). Repeat this to see how many are left."""
 
@@ -66,7 +66,7 @@ def _told(done: Rewrapped, link_seconds: int) -> str:
     if done.ilegibles:
         text += UNREADABLE.format(ilegibles=done.ilegibles)
     if done.sesiones or done.cuentas:
-        until = f", the last until {_moment(done.fin)}," if done.fin else ""
+        until = f", the last until {_moment(done.fin)}" if done.fin else ""
         return text + STILL_FORMER.format(sesiones=done.sesiones, until=until, cuentas=done.cuentas)
     return text if done.ilegibles else text + NOTHING_FORMER.format(hours=math.ceil(link_seconds / 3600))
 
