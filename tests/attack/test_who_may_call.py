@@ -97,6 +97,7 @@ EVERYWHERE = {
     "GET /readyz": ALL,
     "GET /metrics": ALL,
     "GET /circuitos": {*ADMINS, "operador"},
+    "GET /operacion": {*ADMINS, "operador"},
 }
 ENDLESS = {"GET /pedidos/eventos"}
 """Whoever may call it is answered without an end, so that only its head is asked for."""

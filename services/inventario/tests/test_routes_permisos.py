@@ -22,7 +22,7 @@ RESERVAN = [("PUT", f"/reservas/{ID}"), ("POST", f"/reservas/{ID}/confirmar"), (
 LEEN_RESERVAS = [("GET", "/reservas"), ("GET", f"/reservas/{ID}")]
 
 
-OPERAN = [("GET", "/circuitos")]
+OPERAN = [("GET", "/circuitos"), ("GET", "/operacion")]
 
 
 TODAS = ESCRIBEN + LEEN + LIBRO + RESERVAN + LEEN_RESERVAS + OPERAN

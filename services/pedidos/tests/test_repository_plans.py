@@ -9,6 +9,10 @@ import pytest
 from comanda.common.idempotency import KEPT, SWEEP_ROWS, Answer, Key, Keys
 from comanda.common.pagination import PageRequest
 from comanda.pedidos.domain import Estado
+from comanda.common.testing import ISSUER, START, FakeClock
+from comanda.common.testing_filling import Filling
+from comanda.common.testing_plans import Question, Scale, Scales
+from comanda.pedidos.domain import Estado, Fase
 from comanda.pedidos.repository import Repository, Transition
 from comanda.pedidos.repository_eventos import EventosRepository
 from comanda.pedidos.tables import idempotency_keys
@@ -257,6 +261,16 @@ class TestPendientes:
         asked = await escalas.ask(ask)
         assert asked.answer.keys() == set(cliente_ids)
         asked.assert_by("ix_pedidos_abiertos_cliente_id", lookups=len(cliente_ids))
+
+
+class TestFases:
+    async def test_las_abiertas_hasta_cierto_numero(self, escalas: Scales) -> None:
+        async def ask(scale: Scale) -> Any:
+            return await _repository(scale).fases(scale.connection, 20)
+
+        asked = await escalas.ask(ask)
+        assert asked.answer[Fase.RESERVADO] == sum(asked.answer.values()) == 20
+        asked.assert_by("ix_pedidos_abiertos", sorts=["pedidos", "abiertos"])  # to group them
 
 
 class TestClaves:

@@ -21,12 +21,15 @@ from comanda.common.audit import Audit, audit_router
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.edge import Edge
+from comanda.common.operation import More, Operation
 from comanda.common.operations import operations_router, serve_docs
 from comanda.common.problems import MetodoNoPermitido, NoEncontrado, PeticionIlegible, Problem
+from comanda.common.queues import Queue
 from comanda.common.requests import validation_problem
 from comanda.common.resilience import Circuit
 from comanda.common.settings import ServiceSettings
 from comanda.common.tokens import Verifier
+from comanda.common.window import Window
 
 RETRY_SECONDS = 1.0
 """Pause before the database is tried again at start, and before a failed background loop starts again."""
@@ -44,6 +47,7 @@ class Wiring:
 
     Args:
         name: the service's word on the wire, for example `pedidos`; also the audience of tokens meant for it.
+        queues, more: what `GET /operacion` shows besides requests, circuits and the database's connections.
         use_cases: the object that routes reach as `request.app.state.service`.
         migrations: the package whose `migrations/` describe the schema.
         on_ready: runs once after the schema is there, before the first request.
@@ -62,6 +66,8 @@ class Wiring:
     use_cases: Any
     audit: Audit | None = None
     circuits: Sequence[Circuit] = ()
+    queues: Sequence[Queue] = ()
+    more: More | None = None
     on_ready: Action | None = None
     loops: Sequence[Action] = ()
     on_close: Sequence[Action] = ()
@@ -102,7 +108,8 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.state.wiring = wiring
     app.state.service = wiring.use_cases
     app.state.ready = asyncio.Event()
-    app.include_router(operations_router())
+    window = Window(wiring.clock)
+    app.include_router(operations_router(Operation(wiring, window), wiring.more))
     if wiring.audit:
         app.include_router(audit_router(wiring.audit, wiring.name))  # before a route that takes `auditoria` for an id
     for router in wiring.routers:
@@ -111,7 +118,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     openapi.install(app)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_middleware(Edge, wiring=wiring, ready=app.state.ready)
+    app.add_middleware(Edge, wiring=wiring, window=window, ready=app.state.ready)
     return app
 
 

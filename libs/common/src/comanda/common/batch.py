@@ -19,6 +19,7 @@ from prometheus_client import Histogram
 
 from comanda.common.database import DatabaseUnavailable, RolledBack
 from comanda.common.problems import ServicioSaturado
+from comanda.common.queues import Queue
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -74,6 +75,7 @@ class Batch(Generic[Request, Result]):
         self._capacity = capacity
         self._overlap_seconds = overlap_seconds
         self._sizes = SIZES.labels(name)
+        self.queue = Queue(name, lambda: len(self._queue))
         self._queue: deque[_Entry[Request, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._turns: dict[asyncio.Task[None], Sequence[_Entry[Request, Result]]] = {}

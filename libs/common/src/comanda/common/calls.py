@@ -70,6 +70,7 @@ class SharedCalls(Generic[Request, Result]):
             capacity=capacity,
             overlap_seconds=OVERLAP_SECONDS,
         )
+        self.queue = self._calls.queue
 
     async def submit(self, request: Request) -> Result:
         """The result of a request.

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from comanda.common.clock import Clock
 from comanda.common.crashpoints import crash_point
+from comanda.common.queues import Queue
 from comanda.common.sqlite import creator
 
 LOCK_WAIT_SECONDS = 5.0
@@ -87,6 +88,14 @@ class Database:
         )
         self._clock = clock
         self._writer = asyncio.Lock()
+
+    @property
+    def pool(self) -> Queue | None:
+        """Its connections; None on SQLite, which has one writer."""
+        pool = self.engine.pool
+        if self.dialect == "sqlite" or not isinstance(pool, sa.QueuePool):
+            return None
+        return Queue("conexiones-base-de-datos", pool.checkedout, pool.size())
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -13,7 +13,7 @@ from comanda.common.cors import across_origins
 from comanda.common.database import DatabaseUnavailable
 from comanda.common.direct import DirectRoutes
 from comanda.common.hosts import AllowedHosts
-from comanda.common.operations import DATABASE, UNGUARDED
+from comanda.common.operations import DATABASE, OPERATION, UNGUARDED
 from comanda.common.problems import (
     CuerpoDemasiadoGrande,
     ErrorInterno,
@@ -27,6 +27,7 @@ from comanda.common.response_headers import NO_STORE, complete, security_headers
 from comanda.common.security import CALLER, source
 from comanda.common.streams import HEAD, EventStream
 from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER, REQUESTS, request_id
+from comanda.common.window import Window
 
 if TYPE_CHECKING:
     from comanda.common.app import Wiring
@@ -48,17 +49,17 @@ class ClientGone(Exception):
 class Edge:
     """ASGI middleware; see the module."""
 
-    def __init__(self, app: ASGIApp, wiring: "Wiring", ready: asyncio.Event) -> None:
+    def __init__(self, app: ASGIApp, wiring: "Wiring", window: Window, ready: asyncio.Event) -> None:
         self._app = app
         self._wiring = wiring
         self._settings = wiring.settings
+        self._window = window
         self._ready = ready
         self._direct = DirectRoutes(wiring.routers)
         self._hosts = AllowedHosts.from_settings(wiring.settings)
         self._for_anyone = security_headers(wiring.settings)
         self._for_callers = (*self._for_anyone, NO_STORE)
         self._answer = across_origins(self._answer_or_refuse, wiring.settings)
-        self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,7 +86,7 @@ class Edge:
                 message = {**message, "body": b""}
             await send(message)
 
-        self._in_hand += 1
+        self._window.in_hand += 1
         try:
             await self._answer(scope, receive, send_with_id)
         except ClientGone:
@@ -94,6 +95,9 @@ class Edge:
             REQUEST.reset(served)
             if _STARTED in scope:
                 self._let_go(scope, scope[_STATUS])
+            self._window.in_hand -= 1
+            REQUEST.reset(served)
+            self._record(scope, scope[_STATUS], started)
 
     async def _answer_or_refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -114,7 +118,7 @@ class Edge:
     async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         if scope["path"] not in UNGUARDED:  # they are probed by address
             self._hosts.check(headers.get(b"host"))
-            if self._in_hand > self._settings.max_concurrency:
+            if self._window.in_hand > self._settings.max_concurrency:
                 REFUSED.labels(self._wiring.name).inc()
                 raise ServicioSaturado
             if not self._ready.is_set():
@@ -151,8 +155,13 @@ class Edge:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "-")
+    def _record(self, scope: Scope, status: int, started: float) -> None:
+        now = self._wiring.clock.monotonic()
+        seconds, route = now - started, getattr(scope.get("route"), "path", "-")
         _durations(self._wiring.name, scope["method"], route, str(status)).observe(seconds)
         if scope["path"] not in UNGUARDED:
+            if route != OPERATION:
+                self._window.record(scope["method"], route, status, seconds, now)
             who = _who(scope) if status in REFUSALS else {}
             ms = round(seconds * 1000, 2)
             log.info("request", method=scope["method"], path=_path(scope), status=status, ms=ms, **who)

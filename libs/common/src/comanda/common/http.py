@@ -16,6 +16,7 @@ from yarl import URL
 
 from comanda.common.crashpoints import crash_point
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
+from comanda.common.queues import Queue
 from comanda.common.resilience import Circuit, CircuitOpen, PoolExhausted
 from comanda.common.telemetry import REQUEST_ID_HEADER, current_request_id
 from comanda.common.transport import AiohttpTransport, ReplyTooLarge, Transport
@@ -122,6 +123,8 @@ class Neighbour:
         self._timeout_seconds = timeout_seconds
         self._authorization = authorization
         self._connections = asyncio.Semaphore(max_connections)
+        self._in_use = 0
+        self.pool = Queue(f"conexiones-{name}", lambda: self._in_use, max_connections)
         self._base_url = str(URL(base_url)).rstrip("/")
         self._transport = transport or AiohttpTransport()
 
@@ -172,9 +175,11 @@ class Neighbour:
                 await self._connections.acquire()
         except TimeoutError:
             raise PoolExhausted from None
+        self._in_use += 1
         try:
             yield
         finally:
+            self._in_use -= 1
             self._connections.release()
 
     async def _attempt(

@@ -10,16 +10,18 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from starlette.responses import Response
 
+from comanda.common.operation import Circuito, More, Operacion, Operation, circuito
 from comanda.common.problems import ServicioNoDisponible, describe
-from comanda.common.requests import router
+from comanda.common.requests import document, router
 from comanda.common.security import allow
 from comanda.common.telemetry import metrics_response
 from comanda.common.tokens import Principal
 
 OPERATIONS_SCOPE = "operaciones:leer"
+OPERATION = "/operacion"
 DATABASE = "base-de-datos"
 UNGUARDED = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths that answer however busy or unready the service is, and by whatever name it is called."""
@@ -31,14 +33,8 @@ class Estado(BaseModel):
     estado: Literal["vivo", "listo"]
 
 
-class Circuito(BaseModel):
-    nombre: str
-    estado: Literal["CERRADO", "ABIERTO", "SEMIABIERTO"]
-    fallos: int
-    abre_hasta: AwareDatetime | None
-
-
-def operations_router() -> APIRouter:
+def operations_router(operation: Operation, more: More | None) -> APIRouter:
+    """Args: operation: what `GET /operacion` tells, more: and what this service adds to it."""
     routes = router(tags=["operaciones"])
 
     @routes.get("/livez", summary="Is the process alive?")
@@ -59,7 +55,15 @@ def operations_router() -> APIRouter:
     @routes.get("/circuitos", summary="The circuit breakers of this process")
     async def circuitos(request: Request, _: Annotated[Principal, allow(OPERATIONS_SCOPE)]) -> list[Circuito]:
         circuits = request.app.state.wiring.circuits
-        return [Circuito.model_validate(circuit.snapshot(), from_attributes=True) for circuit in circuits]
+        return [circuito(circuit) for circuit in circuits]
+
+    @routes.get(
+        OPERATION,
+        response_model=more.model if more else Operacion,
+        summary="This process now: rates, times, circuits, queues",
+    )
+    async def operacion(_: Annotated[Principal, allow(OPERATIONS_SCOPE)]) -> Response:
+        return document(await operation.describe(), {})
 
     return routes
 

@@ -16,6 +16,7 @@ import prometheus_client
 
 from comanda.common.clock import Clock
 from comanda.common.problems import ServicioSaturado
+from comanda.common.queues import Queue
 
 Result = TypeVar("Result")
 
@@ -60,6 +61,10 @@ class HashThreads:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="argon2", initializer=_stand_back)
         self._known = _Line()
         self._unknown = _Line()
+        self.queues = [
+            Queue("hash-conocidos", self._known.__len__, queue),
+            Queue("hash-desconocidos", self._unknown.__len__, queue),
+        ]
         self._running = 0
         self._turn = 0
 

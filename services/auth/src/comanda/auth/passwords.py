@@ -46,6 +46,7 @@ class Passwords:
         self._threads = HashThreads(
             clock, workers=workers, queue=queue, wait_seconds=wait_seconds, hash_seconds=hash_seconds
         )
+        self.queues = self._threads.queues
 
     async def hash(self, password: str, *, source: str = OURSELVES, known: bool = True) -> str:
         """Raises `ServicioSaturado`."""

@@ -69,6 +69,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             use_cases=parts.inventario,
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             circuits=[productos.circuit],
+            queues=[parts.inventario.queue, productos.pool],
             loops=parts.loops,
             on_close=[productos.aclose],
         )

@@ -80,6 +80,7 @@ class Inventario:
         self._sweep_seconds = sweep_seconds
         self._audit = Audit(auditoria, database, clock)
         self._decisions = Batch("reservas", self._decide, most=group_commit)
+        self.queue = self._decisions.queue
 
     async def crear(self, producto_id: UUID, cantidad: int) -> Existencias:
         """Starts to count a product, asking productos whether there is such a thing.

@@ -49,6 +49,7 @@ class Altas:
         self._max_open_orders = max_open_orders
         self._max_open_units = max_open_units
         self._altas = Batch("altas", self._record, most=group_commit)
+        self.queue = self._altas.queue
 
     async def record(self, pedido: Pedido, key: Key | None, until: datetime) -> bool:
         """Commits a new order with its key, which its request holds until that moment. False: the key is taken.

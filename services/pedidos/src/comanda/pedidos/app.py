@@ -23,6 +23,7 @@ from comanda.pedidos.clients import InventarioHttp
 from comanda.pedidos.domain import Inventario, Productos
 from comanda.pedidos.eventos import Eventos
 from comanda.pedidos.fichas import ProductosHttp
+from comanda.pedidos.operation import FasesAbiertas, of_orders
 from comanda.pedidos.recovery import Recovery
 from comanda.pedidos.repository import Repository
 from comanda.pedidos.repository_eventos import EventosRepository
@@ -57,6 +58,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
     parts = assemble(settings, clock, database, inventario, productos)
     eventos = _eventos(settings, clock, database)
     revocations = polled(settings.auth_address, settings.revocation_poll_seconds, lambda: signs, clock, transport)
+    pools = [neighbour.pool for neighbour in neighbours.values()]
     services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
     app = common.create_app(
         common.Wiring(
@@ -72,6 +74,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             circuits=[neighbour.circuit for neighbour in neighbours.values()],
             loops=[*parts.loops, eventos.follow, eventos.keep_time],
+            queues=[*parts.pedidos.queues, inventario.queue, productos.queue, *pools],
+            more=of_orders(FasesAbiertas(database, parts.repository, clock)),
+            loops=parts.loops,
             on_close=[neighbour.aclose for neighbour in neighbours.values()],
         )
     )
@@ -84,6 +89,7 @@ class Parts:
     """What the service is made of behind its HTTP interface."""
 
     pedidos: Pedidos
+    repository: Repository
     loops: Sequence[Callable[[], Awaitable[None]]]
     """What runs in the background for ever."""
 
@@ -134,7 +140,7 @@ def assemble(
         pause_seconds=settings.recovery_seconds,
         backoff_seconds=settings.recovery_backoff_seconds,
     )
-    return Parts(pedidos, [recovery.run, keys.keep_swept])
+    return Parts(pedidos, repository, [recovery.run, keys.keep_swept])
 
 
 def _eventos(settings: Settings, clock: Clock, database: Database) -> Eventos:

@@ -77,6 +77,7 @@ class InventarioHttp:
             weigh=lambda operacion: operacion.bytes,
             capacity=MOST_BYTES,
         )
+        self.queue = self._calls.queue
 
     async def reservar(self, pedido: Pedido) -> Reservada | Insuficientes | Cerrada:
         """Raises `ServicioNoDisponible`, `RespuestaInvalida`: nothing is known."""

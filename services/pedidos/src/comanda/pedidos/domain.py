@@ -28,6 +28,10 @@ class Fase(StrEnum):
     CANCELADO = "CANCELADO"
 
 
+ABIERTAS = (Fase.SOLICITADO, Fase.RESERVADO, Fase.COMPLETANDO, Fase.CANCELANDO)
+"""The phases that are not final."""
+
+
 class Estado(StrEnum):
     """What the client is told of it."""
 

@@ -61,6 +61,7 @@ class ProductosHttp:
             weigh=len,
             capacity=MOST_IDS,
         )
+        self.queue = self._calls.queue
 
     async def fichas(self, ids: Sequence[UUID]) -> Fichas:
         """Those of the products that exist, asked for now. Raises `ServicioNoDisponible`, `RespuestaInvalida`."""

@@ -17,7 +17,7 @@ from comanda.common.database import Database, padded
 from comanda.common.idempotency import Answer, Key, Keys, settled
 from comanda.common.pagination import Keyset, Page, PageRequest
 from comanda.common.statements import Row, Statement
-from comanda.pedidos.domain import Estado, Fase, Linea, Pedido, Transicion
+from comanda.pedidos.domain import ABIERTAS, Estado, Fase, Linea, Pedido, Transicion
 from comanda.pedidos.tables import CANCELLED, COMPLETED, OPEN, historial, pedidos
 
 RECIBIDO = "pedido recibido"
@@ -72,6 +72,8 @@ _LEASE = (
     .values(leased_until=sa.bindparam("until"), lease=pedidos.c.lease + 1)
     .returning(*_COLUMNS, pedidos.c.lease, pedidos.c.attempts)
 )
+_OPEN = sa.select(pedidos.c.fase).where(OPEN).order_by(pedidos.c.id).limit(sa.bindparam("most")).subquery("abiertos")
+_OPEN_BY_PHASE = sa.select(_OPEN.c.fase, sa.func.count()).group_by(_OPEN.c.fase)
 _IN_STATE: Mapping[Estado, sa.TextClause] = {
     Estado.PENDIENTE: OPEN,
     Estado.CANCELADO: CANCELLED,
@@ -223,6 +225,11 @@ class Repository:
         for cliente_id, orders, units in await connection.execute(_OPEN_OF_CLIENTS, {"clients": padded(clients)}):
             found[cliente_id] = orders, int(units)
         return found
+
+    async def fases(self, connection: AsyncConnection, most: int) -> dict[Fase, int]:
+        """How many orders are in each phase that is not final, of at most so many, the oldest."""
+        found = {Fase(fase): number for fase, number in await connection.execute(_OPEN_BY_PHASE, {"most": most})}
+        return {fase: found.get(fase, 0) for fase in ABIERTAS}
 
     async def arrendar(
         self, connection: AsyncConnection, ahora: datetime, hasta: datetime, limite: int

@@ -106,6 +106,7 @@ class Saga:
         self._grace = timedelta(seconds=grace_seconds)
         self._audit = Audit(auditoria, database, clock)
         self._moves = Batch("transiciones", self._commit, most=group_commit)
+        self.queue = self._moves.queue
 
     def next_attempt_at(self, pedido: Pedido) -> datetime:
         """When recovery should look at an order that has just reached its phase, in case nobody moves it on."""

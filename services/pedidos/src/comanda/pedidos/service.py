@@ -75,6 +75,7 @@ class Pedidos:
         self._lease = timedelta(seconds=lease_seconds)
         self._altas = altas
         self._found = Batch("claves", self._find, most=group_commit)
+        self.queues = [self._found.queue, altas.queue, saga.queue]
 
     async def crear(
         self,

@@ -47,6 +47,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
         clock,
         transport,
     )
+    catalogo = Catalogo(database, clock)
     return common.create_app(
         common.Wiring(
             name=NAME,
@@ -59,5 +60,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             routers=[routes],
             use_cases=Catalogo(database, clock),
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
+            use_cases=catalogo,
+            queues=[catalogo.queue],
+            audit=Audit(auditoria, database, clock),
         )
     )

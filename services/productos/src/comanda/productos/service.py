@@ -25,6 +25,7 @@ class Catalogo:
         self._clock = clock
         self._audit = Audit(auditoria, database, clock)
         self._reads = Batch("productos", self._leer)
+        self.queue = self._reads.queue
 
     async def crear(self, *, sku: str, nombre: str, descripcion: str, precio_centimos: int) -> Producto:
         """Raises `SkuEnUso`."""
