@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from comanda.common.queues import Queue
 from comanda.common.requests import router
-from comanda.common.testing import FakeClock, Issuer, problem
+from comanda.testing import FakeClock, Issuer, problem
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from comanda.common.testing import FakeClock
 from comanda.common.window import BOUNDS, MOST_ROUTES, OTHERS, SECONDS, Figures, Window
+from comanda.testing import FakeClock
 
 NOTHING = Figures(0.0, 0.0, 0.0, None, None, None)
 

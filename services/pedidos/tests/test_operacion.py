@@ -11,10 +11,10 @@ from pedidos_requests import lineas
 from pedidos_world import Mundo
 
 from comanda.common.database import DatabaseUnavailable
-from comanda.common.testing import FakeClock
 from comanda.pedidos.domain import Fase
 from comanda.pedidos.operation import KEPT_SECONDS, FasesAbiertas
 from comanda.pedidos.repository import Repository
+from comanda.testing import FakeClock
 
 NONE = {"SOLICITADO": 0, "RESERVADO": 0, "COMPLETANDO": 0, "CANCELANDO": 0}
 

@@ -8,10 +8,6 @@ import pytest
 
 from comanda.common.idempotency import KEPT, SWEEP_ROWS, Answer, Key, Keys
 from comanda.common.pagination import PageRequest
-from comanda.pedidos.domain import Estado
-from comanda.common.testing import ISSUER, START, FakeClock
-from comanda.common.testing_filling import Filling
-from comanda.common.testing_plans import Question, Scale, Scales
 from comanda.pedidos.domain import Estado, Fase
 from comanda.pedidos.repository import Repository, Transition
 from comanda.pedidos.repository_eventos import EventosRepository

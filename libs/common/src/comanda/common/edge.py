@@ -95,9 +95,6 @@ class Edge:
             REQUEST.reset(served)
             if _STARTED in scope:
                 self._let_go(scope, scope[_STATUS])
-            self._window.in_hand -= 1
-            REQUEST.reset(served)
-            self._record(scope, scope[_STATUS], started)
 
     async def _answer_or_refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -150,11 +147,9 @@ class Edge:
             raise PlazoDelCuerpoAgotado from None
 
     def _let_go(self, scope: Scope, status: int) -> None:
-        self._in_hand -= 1
-        self._record(scope, status, self._wiring.clock.monotonic() - scope.pop(_STARTED))
+        self._window.in_hand -= 1
+        self._record(scope, status, scope.pop(_STARTED))
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "-")
     def _record(self, scope: Scope, status: int, started: float) -> None:
         now = self._wiring.clock.monotonic()
         seconds, route = now - started, getattr(scope.get("route"), "path", "-")

@@ -98,7 +98,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             use_cases=auth,
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             queues=passwords.queues,
-            audit=Audit(auditoria, database, clock),
             on_ready=on_ready,
             loops=[
                 auth.sesiones.barrer,

@@ -76,7 +76,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             loops=[*parts.loops, eventos.follow, eventos.keep_time],
             queues=[*parts.pedidos.queues, inventario.queue, productos.queue, *pools],
             more=of_orders(FasesAbiertas(database, parts.repository, clock)),
-            loops=parts.loops,
             on_close=[neighbour.aclose for neighbour in neighbours.values()],
         )
     )

@@ -58,10 +58,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             migrations="comanda.productos",
             verifier=verifier(settings, NAME, clock, services, revocations=revocations),
             routers=[routes],
-            use_cases=Catalogo(database, clock),
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             use_cases=catalogo,
             queues=[catalogo.queue],
-            audit=Audit(auditoria, database, clock),
         )
     )
