@@ -1,6 +1,5 @@
 """What each service's process runs: its own wiring (`assemble`), over simulated neighbours, database and clock."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -71,10 +70,9 @@ class SimulatedNeighbour(Neighbour):
     """`Neighbour` with its circuit, retries and verdicts, over the simulated network instead of an HTTP client."""
 
     def __init__(self, name: str, circuit: Circuit, timeout_seconds: float, network: Network, source: str) -> None:
-        self.name = name
-        self.circuit = circuit
-        self._timeout_seconds = timeout_seconds
-        self._connections = asyncio.Semaphore(100)
+        super().__init__(
+            name, f"http://{name}.invalid", circuit=circuit, timeout_seconds=timeout_seconds, authorization=lambda: ""
+        )
         self._network = network
         self._source = source
 
