@@ -22,6 +22,7 @@ export function Field({ label, name, hint, error, as = "input", autofocus = fals
       ref=${input}
       id=${id}
       name=${name}
+      autofocus=${autofocus}
       aria-describedby=${described || undefined}
       aria-invalid=${error ? "true" : undefined}
       ...${rest}
@@ -40,7 +41,7 @@ export function Check({ label, ...rest }) {
 export function PasswordField(props) {
   const [shown, setShown] = useState(false);
   return html`<div class="password">
-    <${Field} ...${props} type=${shown ? "text" : "password"} spellcheck="false" autocapitalize="off" />
+    <${Field} ...${props} type=${shown ? "text" : "password"} spellcheck=${false} autocapitalize="off" />
     <button type="button" class="peek" aria-pressed=${shown} onClick=${() => setShown(!shown)}>
       ${t(shown ? "password.ocultar" : "password.mostrar")}
       <span class="visually-hidden">${props.label}</span>
