@@ -1,7 +1,8 @@
 """Debian's Chromium, and what goes wrong in its pages."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,12 +66,16 @@ class Visits:
     def unexpected(self) -> list[str]:
         return [trouble for trouble in self.troubles if not any(text in trouble for text in self._expected)]
 
-    def new(self, path: str = "", *, locale: str = "es-ES", **options: Any) -> Page:
-        """The page that a new visitor has before them, at that path of the client (`#/tienda`)."""
+    def new(self, path: str = "", *, locale: str = "es-ES", script: str = "", **options: Any) -> Page:
+        """The page that a new visitor has before them, at that path of the client (`#/tienda`).
+
+        Args:
+            script: runs before those of the client.
+        """
         context = self.browser.new_context(base_url=self.address, locale=locale, **(DESKTOP | options))
         self._contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
-        context.add_init_script(_TELL_VIOLATIONS)
+        context.add_init_script(_TELL_VIOLATIONS + script)
         context.on("console", self._heard)
         context.on("weberror", lambda error: self.troubles.append(f"uncaught: {error.error}"))
         page = context.new_page()
@@ -86,3 +91,11 @@ class Visits:
             self.troubles.append(
                 f"{message.type}: {message.text} ({re.sub('^https?://[^/]*', '', message.location['url'])})"
             )
+
+
+def until(page: Page, succeeds: Callable[[], Any]) -> None:
+    """Lets the browser go on until something holds that its pages do not show."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not succeeds():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)

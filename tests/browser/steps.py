@@ -5,10 +5,12 @@ import re
 from typing import Any
 
 from browser.chromium import Visits
+from e2e.helpers import new_customer as other_customer
 from e2e.helpers import new_product
 from playwright.sync_api import Page, expect
 
 from comanda.cli.api import Api
+from comanda.cli.installation import Installation
 
 PASSWORD = "tres gatos verdes en el tejado"  # of accounts that live as long as a test
 
@@ -64,3 +66,11 @@ def sku_of(admin: Api, stock: int) -> str:
     producto = admin.get("productos", f"/productos/{new_product(admin, stock)}")
     assert producto is not None
     return str(producto.json()["sku"])
+
+
+def sell(admin: Api, tienda: Installation, sku: str, cantidad: int) -> None:
+    """Somebody else orders that many."""
+    (producto,) = admin.all("productos", "/productos", buscar=sku)
+    lineas = [{"producto_id": producto["id"], "cantidad": cantidad}]
+    made = other_customer(tienda).request("pedidos", "POST", "/pedidos", json={"lineas": lineas})
+    assert made.status_code == 201, made.text

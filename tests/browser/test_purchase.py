@@ -1,12 +1,9 @@
 """Buying: once, whatever happens meanwhile."""
 
 import re
-import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from browser.chromium import PATIENCE_MS, PHONE, Visits
+from browser.chromium import PHONE, Visits, until
 from browser.outage import killed
 from browser.steps import (
     PASSWORD,
@@ -16,9 +13,9 @@ from browser.steps import (
     pedido_of,
     pedidos_of,
     put_into_cart,
+    sell,
     sku_of,
 )
-from e2e.helpers import new_customer as other_customer
 from playwright.sync_api import Page, Request, Route, expect
 
 from comanda.cli.api import Api
@@ -168,7 +165,7 @@ class TestEscasez:
         page, customer = new_customer(visits, tienda.api())
         put_into_cart(page, "CAF-002")
         put_into_cart(page, sku, 3)
-        _sell(admin, tienda, sku, 1)
+        sell(admin, tienda, sku, 1)
         go_to_cart(page)
         page.get_by_role("button", name=BUY).click()
         short = page.get_by_test_id("linea").filter(has_text="Ha pedido 3 y solo quedan 2.")
@@ -182,14 +179,6 @@ class TestEscasez:
         assert rechazado["estado"] == "CANCELADO"
 
 
-def _sell(admin: Api, tienda: Installation, sku: str, cantidad: int) -> None:
-    """Somebody else orders that many."""
-    (producto,) = admin.all("productos", "/productos", buscar=sku)
-    lineas = [{"producto_id": producto["id"], "cantidad": cantidad}]
-    made = other_customer(tienda).request("pedidos", "POST", "/pedidos", json={"lineas": lineas})
-    assert made.status_code == 201, made.text
-
-
 def orders_sent(page: Page) -> list[Request]:
     """The requests of that page that ask for an order, as they are sent."""
     sent: list[Request] = []
@@ -200,11 +189,3 @@ def orders_sent(page: Page) -> list[Request]:
 
     page.on("request", note)
     return sent
-
-
-def until(page: Page, succeeds: Callable[[], Any]) -> None:
-    """Lets the browser go on until something holds that its pages do not show."""
-    deadline = time.monotonic() + PATIENCE_MS / 1000
-    while not succeeds():
-        assert time.monotonic() < deadline
-        page.wait_for_timeout(20)
