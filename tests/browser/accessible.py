@@ -21,4 +21,4 @@ def assert_accessible(page: Page) -> None:
         for rule in found
         for node in rule["nodes"]
     ]
-    assert faults == [], page.url
+    assert not faults, "\n".join([page.url, *faults])
