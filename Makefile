@@ -1,6 +1,6 @@
 # Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
 .POSIX:
-.PHONY: help run demo test simulate bench lint audit format coverage migrate seed verify settings vendor clean
+.PHONY: help run demo test simulate bench lint audit format coverage migrate seed verify settings vendor screenshots clean
 
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml libs/testing/pyproject.toml cli/pyproject.toml \
 	services/auth/pyproject.toml services/productos/pyproject.toml services/inventario/pyproject.toml \
@@ -60,6 +60,9 @@ settings: .venv/.installed ## write .env.example anew
 
 vendor: .venv/.installed ## fetch the libraries of the web client as web/vendor/manifest.json names them (needs npm)
 	@.venv/bin/python web/vendor.py --refresh
+
+screenshots: .venv/.installed-dev ## take the pictures of the web client in docs/images/ anew (needs Chromium)
+	@PYTHONPATH=tests .venv/bin/python -m browser.screenshots
 
 clean: ## remove what was installed and cached; the data in .data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
