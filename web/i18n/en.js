@@ -4,6 +4,8 @@ export default {
   "nav.tienda": "Shop",
   "nav.pedidos": "Orders",
   "nav.cuenta": "Account",
+  "nav.gestion": "Back office",
+  "nav.operacion": "Operations",
   "nav.entrar": "Log in",
   "nav.registro": "Create account",
   "nav.principal": "Main",

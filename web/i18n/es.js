@@ -4,6 +4,8 @@ export default {
   "nav.tienda": "Tienda",
   "nav.pedidos": "Pedidos",
   "nav.cuenta": "Cuenta",
+  "nav.gestion": "Gestión",
+  "nav.operacion": "Operación",
   "nav.entrar": "Entrar",
   "nav.registro": "Crear cuenta",
   "nav.principal": "Principal",

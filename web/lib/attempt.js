@@ -58,8 +58,8 @@ export function verdict(problem, failures) {
   return { retry: Math.max(problem.retryAfter ?? backoff, 1) };
 }
 
-/** 128 random bits. (`crypto.randomUUID` exists on https only.) */
-function newKey() {
+/** An idempotency key: 128 random bits. (`crypto.randomUUID` exists on https only.) */
+export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

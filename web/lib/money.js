@@ -16,3 +16,12 @@ export function decimal(value) {
 /** The sum of price times quantity. @param {{precio: string, cantidad: number}[]} lineas */
 export const total = (lineas) =>
   decimal(lineas.reduce((sum, { precio, cantidad }) => sum + cents(precio) * BigInt(cantidad), 0n));
+
+const MAX_CENTS = 100_000_000n;
+
+/** What somebody typed, "19,9" or "19.90", as the services write it; null if it is no price that they take. */
+export function typedAmount(text) {
+  const plain = text.trim().replace(",", ".");
+  if (!/^\d{1,7}(\.\d{1,2})?$/.test(plain)) return null;
+  return cents(plain) <= MAX_CENTS ? decimal(cents(plain)) : null;
+}

@@ -25,7 +25,8 @@ import { updated } from "./pedidos.js";
 /** In these an order can be cancelled by whom it belongs to. */
 const CANCELABLES = new Set(["SOLICITADO", "RESERVADO"]);
 
-export default function Pedido({ params: { id } }) {
+/** @param {{params: {id: string}, back?: string, Extra?: Function}} props  Extra: gets `{ pedido, onChanged }`, stands with the state */
+export default function Pedido({ params: { id }, back = link("/pedidos"), Extra }) {
   const { data, problem, reload, change } = useLoad((signal) => read(id, signal), [id]);
 
   useChanges((cambio) => {
@@ -33,9 +34,9 @@ export default function Pedido({ params: { id } }) {
     change(({ pedido, pasos }) => ({ pedido: updated(pedido, cambio), pasos: withStep(pasos, cambio) }));
   }, reload);
 
-  return html`<${Page} title=${t("pedido.titulo")} back=${link("/pedidos")}>
+  return html`<${Page} title=${t("pedido.titulo")} back=${back}>
     <${ProblemNote} problem=${problem} onRetry=${reload} />
-    ${data ? html`<${Detail} ...${data} onChanged=${reload} />` : !problem && html`<${Skeleton} rows=${3} />`}
+    ${data ? html`<${Detail} ...${data} Extra=${Extra} onChanged=${reload} />` : !problem && html`<${Skeleton} rows=${3} />`}
   <//>`;
 }
 
@@ -52,7 +53,7 @@ function withStep(pasos, { en, de, a, causa }) {
   return pasos.some((paso) => paso.a === a && paso.en === en) ? pasos : [...pasos, { en, de, a, causa }];
 }
 
-function Detail({ pedido, pasos, onChanged }) {
+function Detail({ pedido, pasos, Extra, onChanged }) {
   return html`<div class="order-detail">
     <div class="stack">
       <section class="card" aria-labelledby="estado">
@@ -65,6 +66,7 @@ function Detail({ pedido, pasos, onChanged }) {
         ${pedido.fase === "RESERVADO" &&
         pedido.reserva_expira_en &&
         html`<${TimeLeft} until=${pedido.reserva_expira_en} />`}
+        ${Extra && html`<${Extra} pedido=${pedido} onChanged=${onChanged} />`}
         ${CANCELABLES.has(pedido.fase) && html`<${Cancel} id=${pedido.id} onDone=${onChanged} />`}
       </section>
       <${Lines} pedido=${pedido} />

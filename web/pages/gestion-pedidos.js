@@ -1,0 +1,97 @@
+/** Everybody's orders, the newest first, as they move. */
+
+import { Gestion, conClientes } from "../lib/admin.js";
+import { useChanges } from "../lib/changes.js";
+import { money } from "../lib/format.js";
+import { html, useState } from "../lib/html.js";
+import { t } from "../lib/i18n.js";
+import { usePages } from "../lib/load.js";
+import { go, link } from "../lib/router.js";
+import { Button, Empty, EstadoBadge, Icon, More, ProblemNote, Skeleton, Time } from "../lib/ui.js";
+import { updated } from "./pedidos.js";
+
+const ESTADOS = ["PENDIENTE", "COMPLETADO", "CANCELADO"];
+
+export default function Pedidos({ query }) {
+  const pages = usePages("/pedidos", { ...asked(query), limite: 30 }, conClientes);
+  const [nuevos, setNuevos] = useState(0); // placed since, not shown so that the list does not jump
+
+  useChanges((cambio) => {
+    if (pages.items?.some(({ id }) => id === cambio.id)) {
+      pages.change((items) => items.map((pedido) => (pedido.id === cambio.id ? updated(pedido, cambio) : pedido)));
+    } else if (cambio.de === null || cambio.de === undefined) setNuevos((count) => count + 1);
+  }, pages.reload);
+  const show = () => {
+    setNuevos(0);
+    pages.reload();
+  };
+
+  return html`<${Gestion} title=${t("gestion.pedidos")}>
+    <${Filters} key=${JSON.stringify(query)} query=${query} />
+    <div role="status">
+      ${nuevos > 0 && html`<${Button} icon="pedidos" onClick=${show}>${t("pedidos.nuevos", { n: nuevos })}<//>`}
+    </div>
+    <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
+    <${List} pages=${pages} />
+    <${More} pages=${pages} />
+  <//>`;
+}
+
+/** What the address says, as the service is asked. Days are those of the person's time zone, `hasta` is included. */
+function asked({ estado, desde, hasta, cliente }) {
+  return { estado: ESTADOS.includes(estado) ? estado : "", desde: midnight(desde, 0), hasta: midnight(hasta, 1), cliente_id: cliente };
+}
+
+function midnight(day, later) {
+  const parts = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day ?? "");
+  return parts ? new Date(parts[1], parts[2] - 1, Number(parts[3]) + later).toISOString() : "";
+}
+
+function Filters({ query }) {
+  const changed = (event) => {
+    const { estado, desde, hasta, cliente } = Object.fromEntries(new FormData(event.currentTarget));
+    go("/gestion/pedidos", { estado, desde, hasta, cliente: cliente.trim() });
+  };
+  const field = (name, type) => html`<label>
+    ${t(`pedidos.filtro.${name}`)}
+    <input type=${type} name=${name} autocomplete="off" defaultValue=${query[name] ?? ""} />
+  </label>`;
+  return html`<search>
+    <form class="filters" onChange=${changed} onSubmit=${(event) => (event.preventDefault(), changed(event))}>
+      <label>
+        ${t("pedidos.filtro.estado")}
+        <select name="estado">
+          ${["", ...ESTADOS].map(
+            (estado) => html`<option value=${estado} selected=${estado === (query.estado ?? "")}>
+              ${t(`pedidos.filtro.${estado || "TODOS"}`)}
+            </option>`,
+          )}
+        </select>
+      </label>
+      ${field("desde", "date")} ${field("hasta", "date")} ${field("cliente", "text")}
+      <a class="button quiet" href=${link("/gestion/pedidos")}>${t("pedidos.filtro.quitar")}</a>
+    </form>
+  </search>`;
+}
+
+function List({ pages }) {
+  if (!pages.items) return pages.problem ? null : html`<${Skeleton} rows=${6} />`;
+  if (!pages.items.length) return html`<${Empty} icon="pedidos" title=${t("pedidos.ningunoAsi")} />`;
+  return html`<ul class="rows" data-testid="pedidos">
+    ${pages.items.map((pedido) => html`<li key=${pedido.id}><${Row} ...${pedido} /></li>`)}
+  </ul>`;
+}
+
+function Row({ id, estado, fase, lineas, total, moneda, creado_en, cliente, cliente_id }) {
+  return html`<a class="row order" href=${link(`/gestion/pedidos/${id}`)} data-testid="pedido">
+    <span class="grow">
+      <strong>${cliente === null ? t("pedidos.cuentaBorrada") : (cliente ?? cliente_id)}</strong>
+      <span class="soft small">
+        <${Time} value=${creado_en} /> · ${t("pedidos.lineas", { n: lineas.length })}
+      </span>
+    </span>
+    <${EstadoBadge} estado=${estado} fase=${fase} />
+    <span class="amount figures">${money(total, moneda)}</span>
+    <${Icon} name="adelante" />
+  </a>`;
+}

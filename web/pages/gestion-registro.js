@@ -1,0 +1,90 @@
+/** The audit logs of the four services: who did what, to what, from where. */
+
+import { Frame, Gestion } from "../lib/admin.js";
+import { moment } from "../lib/format.js";
+import { html } from "../lib/html.js";
+import { has, t } from "../lib/i18n.js";
+import { usePages } from "../lib/load.js";
+import { go, link } from "../lib/router.js";
+import { Button, Empty, More, ProblemNote, Skeleton } from "../lib/ui.js";
+
+const SERVICIOS = ["auth", "productos", "inventario", "pedidos"];
+const PATH = "/gestion/registro";
+
+export default function Registro({ query }) {
+  const servicio = SERVICIOS.includes(query.servicio) ? query.servicio : SERVICIOS[0];
+  const { autor, objeto } = query;
+  return html`<${Gestion} title=${t("gestion.registro")}>
+    <nav class="chips" aria-label=${t("registro.servicio")}>
+      ${SERVICIOS.map(
+        (name) => html`<a
+          class="chip" key=${name} href=${link(PATH, { servicio: name, autor, objeto })}
+          aria-current=${name === servicio ? "true" : undefined}
+        >${t(`nombre.${name}`)}</a>`,
+      )}
+    </nav>
+    <${Filters} key=${JSON.stringify(query)} query=${query} servicio=${servicio} />
+    <${Entries} key=${servicio} servicio=${servicio} autor=${autor} objeto=${objeto} />
+  <//>`;
+}
+
+function Filters({ query, servicio }) {
+  const send = (event) => {
+    event.preventDefault();
+    const { autor, objeto } = Object.fromEntries(new FormData(event.currentTarget));
+    go(PATH, { servicio, autor: autor.trim(), objeto: objeto.trim() });
+  };
+  return html`<search>
+    <form class="filters" onSubmit=${send}>
+      ${["autor", "objeto"].map(
+        (name) => html`<label key=${name}>
+          ${t(`registro.${name}`)}
+          <input name=${name} autocomplete="off" spellcheck="false" maxlength="200" defaultValue=${query[name] ?? ""} />
+        </label>`,
+      )}
+      <${Button} type="submit">${t("registro.filtrar")}<//>
+      ${(query.autor || query.objeto) && html`<a class="button quiet" href=${link(PATH, { servicio })}>${t("pedidos.filtro.quitar")}</a>`}
+    </form>
+  </search>`;
+}
+
+function Entries({ servicio, autor, objeto }) {
+  const pages = usePages(`/${servicio}/auditoria`, { autor, objeto, limite: 50 });
+  if (!pages.items) return pages.problem ? html`<${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />` : html`<${Skeleton} rows=${6} />`;
+  if (!pages.items.length) return html`<${Empty} icon="pedidos" title=${t("registro.nada")} />`;
+  return html`
+    <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
+    <${Frame} label=${t("gestion.registro")}>
+      <table data-testid="registro">
+        <thead>
+          <tr>
+            ${["cuando", "suceso", "objeto", "autor", "origen", "detalle"].map((name) => html`<th scope="col" key=${name}>${t(`registro.${name}`)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${pages.items.map((apunte) => html`<${Entry} key=${apunte.id} servicio=${servicio} apunte=${apunte} />`)}
+        </tbody>
+      </table>
+    <//>
+    <${More} pages=${pages} />
+  `;
+}
+
+function Entry({ servicio, apunte: { en, suceso, objeto, autor, origen, detalle, peticion } }) {
+  const narrowed = (name, value) =>
+    value && html`<a href=${link(PATH, { servicio, [name]: value })} title=${value}><code>${short(value)}</code></a>`;
+  return html`<tr>
+    <td class="nowrap"><time datetime=${en}>${moment(en)}</time></td>
+    <td>${sucesoText(suceso)}</td>
+    <td class="nowrap">${narrowed("objeto", objeto)}</td>
+    <td class="nowrap">${narrowed("autor", autor)}</td>
+    <td class="nowrap"><code>${origen}</code></td>
+    <td><code class="soft" title=${`X-Request-Id: ${peticion}`}>${Object.keys(detalle).length ? JSON.stringify(detalle) : ""}</code></td>
+  </tr>`;
+}
+
+/** What happened, in words where we have some. */
+export const sucesoText = (suceso) => (has(`suceso.${suceso}`) ? t(`suceso.${suceso}`) : suceso);
+
+/** An id by its end, which differs most. */
+const short = (text) => (/^[0-9a-f-]{36}$/.test(text) ? `…${text.slice(-8)}` : text);
