@@ -152,7 +152,11 @@ export default {
   "movimiento.cambiadas":
     "{antes} were on record and now there are {fisico}. Count again; if your figure holds, send it once more.",
 
+  "movimiento.noHay": "Only {disponible} are not reserved.",
+  "movimiento.bajoLoReservado": "{reservado} are reserved for orders: there cannot be fewer.",
+
   "libro.titulo": "Movements",
+  "libro.orden": "From the first to the last",
   "libro.cuando": "When",
   "libro.tipo": "Kind",
   "libro.cambio": "Change",
@@ -247,6 +251,12 @@ export default {
   "suceso.producto_creado": "Product created",
   "suceso.producto_modificado": "Product changed",
   "suceso.inventario_creado": "Stock recorded",
+  "suceso.pedido_solicitado": "Order received",
+  "suceso.pedido_reservado": "Order reserved",
+  "suceso.pedido_completando": "Completing an order",
+  "suceso.pedido_completado": "Order completed",
+  "suceso.pedido_cancelando": "Cancelling an order",
+  "suceso.pedido_cancelado": "Order cancelled",
   "suceso.existencias_movidas": "Stock moved",
 
   "operacion.pausar": "Pause",
@@ -284,7 +294,6 @@ export default {
   "cifra.p50": "p50",
   "cifra.p95": "p95",
   "cifra.p99": "p99",
-  "cifra.arrancado": "Started",
 
   "cola.nombre": "Queue",
   "cola.ahora": "Now",

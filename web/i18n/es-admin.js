@@ -151,7 +151,11 @@ export default {
   "movimiento.cambiadas":
     "Constaban {antes} y ahora hay {fisico}. Cuente otra vez; si su cifra vale, envíela de nuevo.",
 
+  "movimiento.noHay": "Sin reservar solo hay {disponible}.",
+  "movimiento.bajoLoReservado": "Hay {reservado} reservadas para pedidos: no pueden quedar menos.",
+
   "libro.titulo": "Movimientos",
+  "libro.orden": "Del primero al último",
   "libro.cuando": "Cuándo",
   "libro.tipo": "Tipo",
   "libro.cambio": "Cambio",
@@ -246,6 +250,12 @@ export default {
   "suceso.producto_creado": "Producto creado",
   "suceso.producto_modificado": "Producto cambiado",
   "suceso.inventario_creado": "Existencias registradas",
+  "suceso.pedido_solicitado": "Pedido recibido",
+  "suceso.pedido_reservado": "Pedido reservado",
+  "suceso.pedido_completando": "Completar un pedido",
+  "suceso.pedido_completado": "Pedido completado",
+  "suceso.pedido_cancelando": "Cancelar un pedido",
+  "suceso.pedido_cancelado": "Pedido cancelado",
   "suceso.existencias_movidas": "Movimiento de existencias",
 
   "operacion.pausar": "Pausar",
@@ -283,7 +293,6 @@ export default {
   "cifra.p50": "p50",
   "cifra.p95": "p95",
   "cifra.p99": "p99",
-  "cifra.arrancado": "Arrancado",
 
   "cola.nombre": "Cola",
   "cola.ahora": "Ahora",

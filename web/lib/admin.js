@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { html } from "./html.js";
 import { t } from "./i18n.js";
+import { Problem } from "./problems.js";
 import { link, location } from "./router.js";
 import { stylesheet } from "./stylesheet.js";
 import { Page } from "./ui.js";
@@ -44,6 +45,10 @@ export async function productosPorId(ids, signal) {
   const { elementos } = await get("/productos", { ids: [...new Set(ids)].join(","), limite: 200 }, { signal });
   return new Map(elementos.map((producto) => [producto.id, producto]));
 }
+
+/** What a service objects to as a whole, said at the field that it is about. @param {string} campo @param {string} mensaje */
+export const objection = (campo, mensaje) =>
+  new Problem({ slug: "datos-invalidos", status: 422, extras: { errores: [{ campo, mensaje }] } });
 
 const cuentas = new Map();
 

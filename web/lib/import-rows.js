@@ -11,7 +11,7 @@ const MAX_EXISTENCIAS = 1_000_000_000;
  * @typedef {object} Row
  * @property {number} line  in the file, from 1
  * @property {Record<string, string>} texts  as they stand there, by column
- * @property {{sku: string, nombre: string, descripcion: string, precio: string}} producto
+ * @property {{sku: string, nombre: string, descripcion?: string, precio: string}} producto  without what no column says
  * @property {number | null} existencias  null: the file does not say
  * @property {{campo: string, slug: string}[]} faults
  */
@@ -30,6 +30,7 @@ export function rowsOf(text) {
   const lines = new Map(); // of each SKU, where it came first
   const rows = records.map(({ line, fields }) => {
     const row = rowOf(line, Object.fromEntries(COLUMNAS.map((name) => [name, unguarded(fields[names.indexOf(name)] ?? "")])));
+    if (!names.includes("descripcion")) delete row.producto.descripcion;
     if (fields.length > names.length) row.faults.push({ campo: "", slug: "columnas" });
     const { sku } = row.producto;
     if (sku && lines.has(sku)) row.faults.push({ campo: "sku", slug: "repetido", line: lines.get(sku) });

@@ -80,7 +80,7 @@ async function put(api, producto, update, signal) {
     if (problem.slug !== "sku-en-uso") throw problem;
     const known = await bySku(api, producto.sku, signal);
     if (!known) throw problem;
-    const differs = ["nombre", "descripcion", "precio"].some((campo) => known[campo] !== producto[campo]);
+    const differs = Object.keys(producto).some((campo) => known[campo] !== producto[campo]);
     if (!differs) return { id: known.id, kind: "igual" };
     if (!update) return { id: known.id, kind: "existente" };
     await api.patch(`/productos/${known.id}`, producto, { signal });

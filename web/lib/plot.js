@@ -81,8 +81,8 @@ function options(series, place) {
       y: { range: (_, _min, max) => [0, Math.max((max ?? 0) * 1.15, 1)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, values: (_, ticks) => ticks.map(time) },
-      { ...axis, grid, size: 48, values: (_, ticks) => ticks.map((value) => number(value, { notation: "compact" })) },
+      { ...axis, grid: { show: false }, size: 28, space: 70, values: (_, ticks) => ticks.map(time) },
+      { ...axis, grid, size: 44, values: (_, ticks) => ticks.map((value) => number(value, { notation: "compact" })) },
     ],
     series: [
       {},

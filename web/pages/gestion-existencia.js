@@ -1,6 +1,6 @@
 /** The stock of one product: what there is, goods in and out, counting anew, and the ledger. */
 
-import { Frame } from "../lib/admin.js";
+import { Frame, objection } from "../lib/admin.js";
 import { get, post, request } from "../lib/api.js";
 import { newKey } from "../lib/attempt.js";
 import { Field, Form } from "../lib/form.js";
@@ -103,6 +103,7 @@ function Move({ id, existencias, onDone }) {
     try {
       await request("POST", `/inventario/${id}/movimientos`, { body, headers });
     } catch (problem) {
+      if (problem.slug === "existencias-insuficientes") throw objection("cantidad", tooFew(tipo, existencias, problem));
       if (problem.slug !== "existencias-cambiadas") throw problem;
       setChanged({ antes: existencias.fisico, fisico: problem.extras.fisico });
       return onDone();
@@ -140,15 +141,24 @@ function Move({ id, existencias, onDone }) {
   </section>`;
 }
 
+/** What is reserved stays. */
+function tooFew(tipo, { reservado }, { extras: { faltantes } }) {
+  if (tipo === "AJUSTE") return t("movimiento.bajoLoReservado", { reservado: number(reservado) });
+  return t("movimiento.noHay", { disponible: number(faltantes[0].disponible) });
+}
+
 function Ledger({ id, round }) {
-  const pages = usePages(`/inventario/${id}/movimientos`, { limite: 20 });
+  const pages = usePages(`/inventario/${id}/movimientos`, { limite: 50 });
   const seen = useRef(round);
   if (seen.current !== round) {
     seen.current = round;
     queueMicrotask(pages.reload);
   }
   return html`<section class="stack" aria-labelledby="libro">
-    <h2 id="libro">${t("libro.titulo")}</h2>
+    <div class="card-head">
+      <h2 id="libro">${t("libro.titulo")}</h2>
+      <span class="soft small">${t("libro.orden")}</span>
+    </div>
     <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
     ${
       pages.items &&

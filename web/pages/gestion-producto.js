@@ -1,6 +1,6 @@
 /** One product: made, changed (also while somebody else changes it), taken off sale and put back. */
 
-import "../lib/admin.js";
+import { objection } from "../lib/admin.js";
 import { get, patch, request } from "../lib/api.js";
 import { Field, Form } from "../lib/form.js";
 import { html, useState } from "../lib/html.js";
@@ -20,7 +20,7 @@ export default function Producto({ params: { id } }) {
 
 function Nuevo() {
   const create = async (values) => {
-    const { body } = await request("POST", "/productos", { body: written(values) });
+    const { body } = await request("POST", "/productos", { body: written(values) }).catch(atField);
     announce(t("producto.creado", { nombre: body.nombre }));
     go(`/gestion/existencias/${body.id}`);
   };
@@ -62,7 +62,7 @@ function Editor({ producto, etag, onChanged }) {
     try {
       await patch(`/productos/${producto.id}`, cambios, { headers: { "If-Match": tag } });
     } catch (problem) {
-      if (problem.status !== 412) throw problem;
+      if (problem.status !== 412) atField(problem);
       const now = await read(producto.id);
       return setConflict({ propia: wanted, ajena: now.producto, etag: now.etag });
     }
@@ -104,6 +104,10 @@ function Fields({ producto: { sku, nombre, precio, descripcion, moneda }, faults
     <${Field} label=${t("campo.descripcion")} name="descripcion" as="textarea" rows="4" maxlength="5000"
       defaultValue=${descripcion} error=${faults.descripcion} />
   `;
+}
+
+function atField(problem) {
+  throw problem.slug === "sku-en-uso" ? objection("sku", t("problema.sku-en-uso")) : problem;
 }
 
 function check({ sku, nombre, precio }) {

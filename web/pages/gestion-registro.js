@@ -79,7 +79,9 @@ function Entry({ servicio, apunte: { en, suceso, objeto, autor, origen, detalle,
     <td class="nowrap">${narrowed("objeto", objeto)}</td>
     <td class="nowrap">${narrowed("autor", autor)}</td>
     <td class="nowrap"><code>${origen}</code></td>
-    <td><code class="soft" title=${`X-Request-Id: ${peticion}`}>${Object.keys(detalle).length ? JSON.stringify(detalle) : ""}</code></td>
+    <td class="soft small details" title=${`X-Request-Id: ${peticion}`}>
+      ${Object.entries(detalle).map(([name, value]) => html`<span key=${name}>${name}: ${written(value)}</span>`)}
+    </td>
   </tr>`;
 }
 
@@ -87,4 +89,6 @@ function Entry({ servicio, apunte: { en, suceso, objeto, autor, origen, detalle,
 export const sucesoText = (suceso) => (has(`suceso.${suceso}`) ? t(`suceso.${suceso}`) : suceso);
 
 /** An id by its end, which differs most. */
-const short = (text) => (/^[0-9a-f-]{36}$/.test(text) ? `…${text.slice(-8)}` : text);
+const short = (text) => (/^[0-9a-f-]{36}$/.test(text) || text.length > 40 ? `…${text.slice(-8)}` : text);
+
+const written = (value) => (typeof value === "string" ? short(value) : JSON.stringify(value));

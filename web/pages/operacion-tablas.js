@@ -19,7 +19,6 @@ export function Ahora({ documents }) {
           <tr>
             <th scope="col">${t("operacion.servicio")}</th>
             ${COLUMNAS.map((name) => html`<th scope="col" class="figure" key=${name}>${t(`cifra.${name}`)}</th>`)}
-            <th scope="col">${t("cifra.arrancado")}</th>
           </tr>
         </thead>
         <tbody>
@@ -33,8 +32,14 @@ export function Ahora({ documents }) {
 function Row({ servicio, documento }) {
   const head = html`<th scope="row">
     <span class="nowrap ${documento ? "up" : "down"}"><${Icon} name=${documento ? "bien" : "cerrar"} />${t(`nombre.${servicio}`)}</span>
+    ${
+      documento &&
+      html`<span class="since soft nowrap">
+        ${documento.version} · <${Time} value=${documento.arrancado_en} relative />
+      </span>`
+    }
   </th>`;
-  if (!documento) return html`<tr>${head}<td colspan=${COLUMNAS.length + 1}>${t("operacion.noResponde")}</td></tr>`;
+  if (!documento) return html`<tr>${head}<td colspan=${COLUMNAS.length}>${t("operacion.noResponde")}</td></tr>`;
   const { en_curso, por_segundo, errores_por_segundo, latencia_ms } = documento.peticiones;
   return html`<tr>
     ${head}
@@ -42,7 +47,6 @@ function Row({ servicio, documento }) {
     <td class="figure">${figure(por_segundo, "")}</td>
     <td class="figure">${figure(errores_por_segundo, "")}</td>
     ${["p50", "p95", "p99"].map((name) => html`<td class="figure" key=${name}>${figure(latencia_ms[name], "ms")}</td>`)}
-    <td class="nowrap"><${Time} value=${documento.arrancado_en} relative /></td>
   </tr>`;
 }
 
@@ -65,7 +69,7 @@ export function Colas({ documents }) {
           ${colas.map(
             ({ servicio, nombre, en_espera, maximo }) => html`<tr key=${`${servicio} ${nombre}`}>
               <td>${t(`nombre.${servicio}`)}</td>
-              <td>${nombre}</td>
+              <td><code>${nombre}</code></td>
               <td class="figure">${number(en_espera)}</td>
               <td class="figure">${number(maximo)}</td>
               <td><meter max=${maximo} high=${maximo * 0.8} value=${en_espera} aria-label=${nombre}></meter></td>

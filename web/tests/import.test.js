@@ -48,7 +48,7 @@ test("a file says which line is at fault, and of what", () => {
   const text = "Precio,SKU,nombre,existencias,color\n1.5,A,Uno,3,rojo\nx,A,,-1,\n2,B,Dos,,,9\n";
   const { rows, ignored, missing } = rowsOf(text);
   assert.deepEqual([ignored, missing], [["color"], []]);
-  assert.deepEqual(rows[0].producto, { sku: "A", nombre: "Uno", descripcion: "", precio: "1.50" });
+  assert.deepEqual(rows[0].producto, { sku: "A", nombre: "Uno", precio: "1.50" }, "no column says what describes it");
   assert.deepEqual(rows.map(({ existencias }) => existencias), [3, null, null]);
   assert.deepEqual(
     rows.map(({ line, faults }) => [line, faults.map(({ campo, slug }) => `${campo} ${slug}`.trim())]),
@@ -173,6 +173,14 @@ test("what is there already is left alone, or brought to what the row says", asy
   assert.equal((await sendRow(api, row("A", "Dos", 9), { update: true, key: "k" })).kind, "actualizado");
   assert.deepEqual([productos.get("A").nombre, stock.get("id-A"), movimientos], ["Dos", 9, [["id-A", 9, 5]]]);
   assert.equal(productos.get("AB").nombre, "Otro");
+});
+
+test("what the file has no column for stays as it is", async () => {
+  const { api, productos } = shop();
+  await sendRow(api, { ...row("A", "Uno"), producto: { sku: "A", nombre: "Uno", descripcion: "larga", precio: "1.00" } }, {});
+  const [{ producto }] = rowsOf("sku,nombre,precio\nA,Dos,1").rows;
+  assert.equal((await sendRow(api, { line: 2, producto, existencias: null }, { update: true })).kind, "actualizado");
+  assert.deepEqual([productos.get("A").nombre, productos.get("A").descripcion], ["Dos", "larga"]);
 });
 
 test("an import cut short between product and stock is made whole by repeating it", async () => {
