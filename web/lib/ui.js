@@ -1,6 +1,7 @@
 /** What pages are built of: the page itself, buttons, notes, states, waiting. Fields are in `form.js`. */
 
 import { html, useEffect, useRef } from "./html.js";
+import { now } from "./clock.js";
 import { ago, clock, dateTime } from "./format.js";
 import { explain, t } from "./i18n.js";
 import { Icon } from "./icons.js";
@@ -153,8 +154,9 @@ export function More({ pages }) {
 
 /** A time, said as people do, exact on hover and for machines. */
 export function Time({ value, relative = false }) {
-  const now = useNow(relative, 30_000);
-  return html`<time datetime=${value} title=${dateTime(value)}>${relative ? ago(value, now) : dateTime(value)}</time>`;
+  useNow(relative, 30_000);
+  const shown = relative ? ago(value, Math.max(now(), Date.parse(value))) : dateTime(value); // clocks differ a little
+  return html`<time datetime=${value} title=${dateTime(value)}>${shown}</time>`;
 }
 
 /**

@@ -3,7 +3,7 @@
 import { Gestion, productosPorId } from "../lib/admin.js";
 import { get } from "../lib/api.js";
 import { number } from "../lib/format.js";
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { useLoad, usePages, useRested } from "../lib/load.js";
 import { go, link } from "../lib/router.js";
@@ -115,13 +115,29 @@ function Scarce({ query }) {
 
 function ScarceList({ umbral }) {
   const [pages, setPages] = useState(PAGINAS);
+  const [shown, setShown] = useState(LIMITE);
   const { data, problem, loading, reload } = useLoad((signal) => scarce(umbral, pages, signal), [pages]);
+  const few = data?.items.slice(0, shown);
+  const named = useLoad((signal) => namesOf(few ?? [], signal), [data, shown]);
+  const known = useRef(new Map());
+  for (const [id, producto] of named.data ?? []) known.current.set(id, producto);
+  const ready = few
+    ?.filter(({ producto_id }) => named.data || known.current.has(producto_id))
+    .map((item) => ({ ...item, producto: known.current.get(item.producto_id) }));
   return html`
     <${ProblemNote} problem=${problem} onRetry=${reload} />
     <p class="soft" role="status">
       ${loading ? t("existencias.buscando") : data && t("existencias.encontradas", { n: data.items.length, umbral })}
     </p>
-    ${data ? html`<${List} items=${data.items} />` : !problem && html`<${Skeleton} rows=${4} />`}
+    ${
+      ready && (ready.length || named.data)
+        ? html`<${List} items=${ready} />`
+        : !problem && html`<${Skeleton} rows=${4} />`
+    }
+    ${
+      data?.items.length > shown &&
+      html`<div class="more"><${Button} onClick=${() => setShown(shown + LIMITE)}>${t("accion.mas")}<//></div>`
+    }
     ${
       data?.unread &&
       html`<div class="more">
@@ -137,22 +153,28 @@ async function scarce(umbral, pages, signal) {
   let cursor = null;
   for (let page = 0; page < pages; page += 1) {
     const answer = await get("/inventario", { limite: 200, cursor }, { signal });
-    const few = answer.elementos.filter(({ disponible }) => disponible <= umbral);
-    await conProductos(few, signal);
-    items.push(...few);
+    items.push(...answer.elementos.filter(({ disponible }) => disponible <= umbral));
     cursor = answer.siguiente;
     if (!cursor) break;
   }
   return { items: items.sort((one, other) => one.disponible - other.disponible), unread: cursor !== null };
 }
 
-/** Adds `producto` to stock; without the catalogue there are only ids. */
+/** Adds `producto` to stock. */
 async function conProductos(items, signal) {
-  const productos = await productosPorId(
-    items.map(({ producto_id }) => producto_id),
-    signal,
-  ).catch(() => new Map());
+  const productos = await namesOf(items, signal);
   for (const item of items) item.producto = productos.get(item.producto_id);
+}
+
+/** Products by id, of 200 at a time; without the catalogue there are only ids. */
+async function namesOf(items, signal) {
+  const ids = items.map(({ producto_id }) => producto_id);
+  const known = new Map();
+  for (let at = 0; at < ids.length; at += 200) {
+    const page = await productosPorId(ids.slice(at, at + 200), signal).catch(() => []);
+    for (const [id, producto] of page) known.set(id, producto);
+  }
+  return known;
 }
 
 /** Makes stock out of products. */

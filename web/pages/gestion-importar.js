@@ -103,7 +103,7 @@ function Sample({ rows }) {
       <tbody>
         ${rows.slice(0, SHOWN).map(
           ({ line, texts }) => html`<tr key=${line}>
-            <td class="figure">${line}</td><td><code>${texts.sku}</code></td><td>${texts.nombre}</td>
+            <td class="figure">${line}</td><td class="nowrap"><code>${texts.sku}</code></td><td>${texts.nombre}</td>
             <td class="figure">${texts.precio}</td><td class="figure">${texts.existencias}</td>
           </tr>`,
         )}
@@ -168,7 +168,7 @@ function Failures({ failures }) {
           ${failures.slice(0, FAULTS_SHOWN).map(
             (failure) => html`<tr key=${failure.row.line}>
               <td class="figure">${failure.row.line}</td>
-              <td><code>${failure.row.texts.sku}</code></td>
+              <td class="nowrap"><code>${failure.row.texts.sku}</code></td>
               <td>${reason(failure)}</td>
             </tr>`,
           )}

@@ -69,7 +69,7 @@ export function Colas({ documents }) {
           ${colas.map(
             ({ servicio, nombre, en_espera, maximo }) => html`<tr key=${`${servicio} ${nombre}`}>
               <td>${t(`nombre.${servicio}`)}</td>
-              <td><code>${nombre}</code></td>
+              <td class="nowrap"><code>${nombre}</code></td>
               <td class="figure">${number(en_espera)}</td>
               <td class="figure">${number(maximo)}</td>
               <td><meter max=${maximo} high=${maximo * 0.8} value=${en_espera} aria-label=${nombre}></meter></td>
