@@ -138,6 +138,6 @@ class TestExec:
         up.up(seed=seed)
         assert started[0][-2:] == ["announce", option]
         (command, variables) = became[0]
-        assert command[1:4] == ["-m", "supervisor.supervisord", "-n"]
+        assert command[1:4] == ["-m", "comanda.cli.supervisor_process", "-n"]
         assert Path(command[-1]) == tmp_path / "run" / "supervisor.conf"
         assert variables["COMANDA_SUPERVISOR_PID"] == "4711"

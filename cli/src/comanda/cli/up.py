@@ -41,7 +41,7 @@ def up(*, seed: bool) -> None:
     option = "--seed" if seed and _may_have_samples(settings) else "--no-seed"
     subprocess.Popen([sys.executable, "-m", "comanda.cli", "announce", option], env=variables)
     sys.stdout.flush()
-    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)]
+    command = [sys.executable, "-m", "comanda.cli.supervisor_process", "-n", "-c", str(configuration)]
     os.execve(sys.executable, command, variables)  # noqa: S606  # no shell is wanted
 
 
