@@ -196,6 +196,9 @@ class TestAllowList:
         *("/reservas", "/reservas/1", "/metrics", "/circuitos", "/readyz", "/docs", "/openapi.json", "/operacion"),
         *("/operacion/otro", "/operacion/auth/mas", "/productosos", "/.env", "//reservas", "/no-hay"),
         *("/productos/../reservas", "/productos/%2e%2e/reservas", "/productos/..%2freservas", "/%2e%2e/reservas"),
+        *("/reservas/../productos", "/reservas/%2E%2e/productos", "/reservas/1/..%2F..%2fproductos", "/docs/..%2fauth"),
+        *("//productos", "/productos//1", "/productos/%2f1", "/reservas/.%2e//productos", "/x/../operacion/pedidos"),
+        *("http://x/reservas", "http://x/reservas/../productos", "/operacion/./pedidos", "/productos/."),
     )
 
     def test_no_llega_a_ningun_servicio(self, tmp_path: Path) -> None:
