@@ -28,15 +28,22 @@ def test_its_access_token_is_refused_everywhere(comanda: Installation) -> None:
             }
 
         assert (answers(lost), answers(own)) == ({200}, {200})
-        ended = client.post(
-            f"{auth}/auth/yo/sesiones/terminar",
-            json={"password": ADMIN[1]},
-            headers={"Authorization": f"Bearer {own}"},
-        )
-        assert ended.status_code == 204
-        assert client.get(f"{auth}/auth/yo", headers={"Authorization": f"Bearer {lost}"}).status_code == 401
-        deadline = time.monotonic() + SECONDS_TO_LEARN
-        while answers(lost) != {401}:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        events, headers = f"{comanda.address('pedidos')}/pedidos/eventos", {"Authorization": f"Bearer {lost}"}
+        with client.stream("GET", events, headers=headers, timeout=SECONDS_TO_LEARN) as stream:
+            ended = client.post(
+                f"{auth}/auth/yo/sesiones/terminar",
+                json={"password": ADMIN[1]},
+                headers={"Authorization": f"Bearer {own}"},
+            )
+            assert ended.status_code == 204
+            assert client.get(f"{auth}/auth/yo", headers={"Authorization": f"Bearer {lost}"}).status_code == 401
+            deadline = time.monotonic() + SECONDS_TO_LEARN
+            while answers(lost) != {401}:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            told = ""
+            for line in stream.iter_lines():  # it has an end
+                told += line
+                assert time.monotonic() < deadline + SECONDS_TO_LEARN
+            assert "sesion-terminada" in told
         assert answers(own) == {200}

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from pedidos_world import Fabrica, Mundo
 
 from comanda.common.database import DatabaseUnavailable
+from comanda.common.revocation import Revocations
 from comanda.common.tokens import Principal
 from comanda.pedidos import eventos as module
 from comanda.pedidos.domain import Fase
@@ -24,15 +25,17 @@ from comanda.testing import FakeClock
 only_postgresql = pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
 
 
-def eventos_de(mundo: Mundo, clock: FakeClock | None = None) -> Eventos:
+def eventos_de(mundo: Mundo, clock: FakeClock | None = None, *, revocations: Revocations | None = None) -> Eventos:
     """The tail of a process of its own."""
     return Eventos(
         mundo.database,
         EventosRepository(mundo.database),
         clock or mundo.clock,
         encode,
+        revocations=revocations,
         heartbeat=b"latido;",
         expired=b"fin;",
+        ended=b"sesion;",
         max_streams=1000,
         max_streams_per_caller=1000,
         heartbeat_seconds=15,
@@ -46,6 +49,14 @@ def encode(evento: Evento) -> bytes:
 
 def cliente(nombre: str = "ana") -> Principal:
     return Principal("auth", nombre, frozenset(), None, "t", 1e12, False)
+
+
+class Terminadas:
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+
+    async def ended(self, principal: Principal) -> bool:
+        return principal.subject == self.subject
 
 
 class Oyente:
@@ -275,6 +286,31 @@ class TestSinPerderNiRepetir:
         await oyente.recibir(2)
         oyente.desconectar()
         assert oyente.numeros == [1, 2]
+
+    async def test_la_base_de_datos_es_de_antes(self, mundo: Mundo) -> None:
+        """A standby that had not got everything takes over: numbers are given again, and who comes again gets them."""
+        eventos = eventos_de(mundo)
+        async with conectado(eventos) as oyente:
+            await mundo.en_fase(Fase.RESERVADO)
+            await eventos.tick()
+            await oyente.recibir(2)
+            async with mundo.database.transaction() as connection:
+                await connection.execute(sa.delete(historial))
+            await eventos.tick()
+            await asyncio.wait_for(oyente.leyendo, 20)
+        await oyente.conectar(eventos)
+        await mundo.en_fase(Fase.SOLICITADO)
+        await eventos.tick()
+        await oyente.recibir(3)
+        oyente.desconectar()
+        assert oyente.numeros == [1, 2, 1]
+
+    async def test_la_sesion_termina(self, mundo: Mundo) -> None:
+        eventos = eventos_de(mundo, revocations=Terminadas("bea"))
+        streams = [await eventos.open(cliente(nombre), nombre, None) for nombre in ("ana", "bea")]
+        await eventos.look_at_the_sessions()
+        assert [block async for block in eventos.blocks(streams[1])] == [b"sesion;"]
+        assert streams[0].end is None
 
 
 class TestEnSegundoPlano:

@@ -12,7 +12,7 @@ from comanda.common.database import Database
 from comanda.common.http import Neighbour
 from comanda.common.idempotency import Keys
 from comanda.common.resilience import Circuit
-from comanda.common.revocation import polled
+from comanda.common.revocation import Revocations, polled
 from comanda.common.server import prepare_process
 from comanda.common.settings import load
 from comanda.common.signing import ServiceSigner
@@ -28,7 +28,7 @@ from comanda.pedidos.recovery import Recovery
 from comanda.pedidos.repository import Repository
 from comanda.pedidos.repository_eventos import EventosRepository
 from comanda.pedidos.routes import routes
-from comanda.pedidos.routes_eventos import EXPIRED, HEARTBEAT, encode
+from comanda.pedidos.routes_eventos import ENDED, EXPIRED, HEARTBEAT, encode
 from comanda.pedidos.routes_eventos import routes as routes_eventos
 from comanda.pedidos.saga import Saga
 from comanda.pedidos.service import Pedidos
@@ -56,8 +56,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
         neighbours["productos"], clock, reuse_seconds=settings.price_reuse_seconds, most=settings.group_commit
     )
     parts = assemble(settings, clock, database, inventario, productos)
-    eventos = _eventos(settings, clock, database)
     revocations = polled(settings.auth_address, settings.revocation_poll_seconds, lambda: signs, clock, transport)
+    eventos = _eventos(settings, clock, database, revocations)
     pools = [neighbour.pool for neighbour in neighbours.values()]
     services = {"operador": (settings.operador_jwks, ["pedidos:leer", "operaciones:leer"])}
     app = common.create_app(
@@ -142,14 +142,16 @@ def assemble(
     return Parts(pedidos, repository, [recovery.run, keys.keep_swept])
 
 
-def _eventos(settings: Settings, clock: Clock, database: Database) -> Eventos:
+def _eventos(settings: Settings, clock: Clock, database: Database, revocations: Revocations | None) -> Eventos:
     return Eventos(
         database,
         EventosRepository(database),
         clock,
         encode,
+        revocations=revocations,
         heartbeat=HEARTBEAT,
         expired=EXPIRED,
+        ended=ENDED,
         max_streams=settings.max_streams,
         max_streams_per_caller=settings.max_streams_per_user,
         heartbeat_seconds=settings.stream_heartbeat_seconds,

@@ -17,6 +17,7 @@ import structlog
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.problems import ServicioSaturado
+from comanda.common.revocation import Revocations
 from comanda.common.tokens import Principal
 from comanda.pedidos.domain_eventos import DemasiadosFlujos, Evento
 from comanda.pedidos.repository_eventos import BATCH, EventosRepository
@@ -53,7 +54,7 @@ class Stream:
     __slots__ = ("beat", "behind", "caller", "cliente_id", "end", "expires_at", "position", "queue", "sent_at", "woken")
 
     def __init__(self, caller: Principal, cliente_id: str | None, position: int, *, behind: bool, now: float) -> None:
-        self.caller = (caller.issuer, caller.subject)
+        self.caller = caller
         self.cliente_id = cliente_id
         self.expires_at = caller.expires_at
         self.position = position
@@ -87,7 +88,9 @@ class Eventos:
 
     Args:
         encode: an event as it is sent.
-        heartbeat, expired: what is sent to a stream that was quiet for long, and to one whose token has expired.
+        revocations: tells whose streams may not go on, though their tokens have time left; None: nobody's.
+        heartbeat, expired, ended: what is sent to a stream that was quiet for long, to one whose token has expired, and
+            to one whose session has ended.
         max_streams: open at once in this process.
         max_streams_per_caller: open at once of one user in this process.
     """
@@ -99,8 +102,10 @@ class Eventos:
         clock: Clock,
         encode: Encode,
         *,
+        revocations: Revocations | None,
         heartbeat: bytes,
         expired: bytes,
+        ended: bytes,
         max_streams: int,
         max_streams_per_caller: int,
         heartbeat_seconds: float,
@@ -110,8 +115,10 @@ class Eventos:
         self._repository = repository
         self._clock = clock
         self._encode = encode
+        self._revocations = revocations
         self._heartbeat = heartbeat
         self._expired = expired
+        self._ended = ended
         self._max_streams = max_streams
         self._max_streams_per_caller = max_streams_per_caller
         self._heartbeat_seconds = heartbeat_seconds
@@ -141,8 +148,7 @@ class Eventos:
         # Nothing waits from here on, so the tail cannot move between the look at it and the first offer.
         if self._count >= self._max_streams:
             raise ServicioSaturado(5)
-        same = (caller.issuer, caller.subject)
-        if sum(stream.caller == same for stream in self._open.get(cliente_id, ())) >= self._max_streams_per_caller:
+        if self._streams_of(caller, cliente_id) >= self._max_streams_per_caller:
             raise DemasiadosFlujos(headers={"Retry-After": "5"})
         position = self._position if last is None else last
         now = self._clock.monotonic()
@@ -194,6 +200,8 @@ class Eventos:
         async with self._reading:
             async with self._database.read() as connection:
                 unnumbered, last = await self._repository.estado(connection)
+            if last < self._position:
+                self._begin_again(last)
             while unnumbered:
                 async with self._database.transaction() as connection:
                     unnumbered = await self._repository.numerar(connection) == BATCH
@@ -207,6 +215,7 @@ class Eventos:
         """Looks at the clock for the streams, for ever."""
         while True:
             self.look_at_the_clock()
+            await self.look_at_the_sessions()
             await self._clock.sleep(BEAT_SECONDS)
 
     def look_at_the_clock(self) -> None:
@@ -218,6 +227,29 @@ class Eventos:
             elif stream.sent_at <= quiet_since and not stream.beat:
                 stream.beat = True
                 stream.woken.set()
+
+    async def look_at_the_sessions(self) -> None:
+        """Ends the streams whose sessions have ended."""
+        if self._revocations is None:
+            return
+        for stream in self.streams:
+            if await self._revocations.ended(stream.caller):
+                stream.stop(self._ended)
+
+    def _streams_of(self, caller: Principal, cliente_id: str | None) -> int:
+        same = caller.issuer, caller.subject
+        streams = self._open.get(cliente_id, ())
+        return sum((stream.caller.issuer, stream.caller.subject) == same for stream in streams)
+
+    def _begin_again(self, last: int) -> None:
+        """The database is that of an earlier time: a restore, or a standby that had not got everything.
+
+        Numbers are given a second time, to other events, which nobody who is beyond them would be told.
+        """
+        log.warning("events_begin_again", position=self._position, last=last)
+        self._position = last
+        for stream in self.streams:
+            stream.stop()
 
     async def _offer_page(self) -> bool:
         """Whether there may be more."""

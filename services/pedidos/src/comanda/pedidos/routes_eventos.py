@@ -20,6 +20,7 @@ from comanda.pedidos.routes import ALL_ORDERS, PATH, Lector, only_of
 
 HEARTBEAT = format_sse_event(comment="latido")
 EXPIRED = format_sse_event(event="fin", data_str='{"motivo":"token-caducado"}')
+ENDED = format_sse_event(event="fin", data_str='{"motivo":"sesion-terminada"}')
 RETRY_MILLISECONDS = 3000
 
 routes = router(prefix=PATH, tags=["pedidos"])
