@@ -128,7 +128,7 @@ class TestCors:
         assert response.status_code == 200
         assert response.headers["access-control-allow-origin"] == SHOP
         assert "PATCH" in response.headers["access-control-allow-methods"]
-        assert "Idempotency-Key" in response.headers["access-control-allow-headers"]
+        assert {"Idempotency-Key", "Last-Event-ID"} <= set(response.headers["access-control-allow-headers"].split(", "))
         assert response.headers["x-request-id"]
         assert response.headers["x-frame-options"] == "DENY"
 

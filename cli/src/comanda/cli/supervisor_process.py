@@ -1,4 +1,4 @@
-"""`python -m comanda.cli.supervisor_process`: the supervisor, whose programs hear signals from their first moment on."""
+"""`python -m comanda.cli.supervisor_process`: the supervisor, whose programs hear signals from their first moment."""
 
 import os
 import signal

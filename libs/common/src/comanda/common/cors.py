@@ -6,7 +6,15 @@ from starlette.types import ASGIApp
 from comanda.common.settings import ServiceSettings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-SENT = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id")
+SENT = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",  # EventSource may send it unasked; who reads a stream by fetch, for the token's sake, may not
+    "X-Request-Id",
+)
 EXPOSED = ("ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed", "WWW-Authenticate")
 
 
