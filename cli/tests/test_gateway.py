@@ -65,8 +65,14 @@ class TestPlan:
 
     def test_el_de_un_servicio(self, caddy: Path) -> None:
         port = free_ports(1)[0]
-        with pytest.raises(CommandFailed, match="is given to two services: set COMANDA_GATEWAY_PORT"):
+        with pytest.raises(CommandFailed, match="is given to two programs: set COMANDA_GATEWAY_PORT"):
             gateway.plan({"COMANDA_GATEWAY_PORT": str(port)}, {"productos": Settings(port=port)})
+
+    def test_el_de_un_servicio_en_todas_las_direcciones(self, caddy: Path) -> None:
+        port = str(free_ports(1)[0])
+        given = {"COMANDA_GATEWAY_PORT": port, "COMANDA_GATEWAY_HOST": next(iter(environment.ANY_ADDRESS))}
+        with pytest.raises(CommandFailed, match="is given to two programs: set COMANDA_GATEWAY_PORT"):
+            gateway.plan(given, {"productos": Settings(port=int(port))})
 
     @pytest.mark.parametrize("port", ["many", "-1", "65536", "8080.0", "²"])
     def test_no_es_un_puerto(self, caddy: Path, port: str) -> None:

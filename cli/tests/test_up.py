@@ -36,7 +36,7 @@ class TestPorts:
 
     def test_para_dos(self) -> None:
         port = free_ports(1)[0]
-        with pytest.raises(CommandFailed, match="is given to two services: set AUTH_PORT"):
+        with pytest.raises(CommandFailed, match="is given to two programs: set AUTH_PORT"):
             up._check_ports({**settings(port=port), "auth": AuthSettings(port=port)})
 
     def test_ninguno(self) -> None:

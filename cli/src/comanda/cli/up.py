@@ -64,11 +64,11 @@ def _data_folder(variables: Mapping[str, str]) -> Path:
 
 
 def _check_ports(settings: Mapping[str, "ServiceSettings"]) -> None:
-    faults, taken = [], set[tuple[str, int]]()
+    faults, taken = [], list[listening.Place]()
     for setting in settings.values():
-        place = listening.Place(setting.host, setting.port, setting.variable("host"), setting.variable("port"))
-        faults.append(place.fault(is_taken=(place.host, place.port) in taken))
-        taken.add((place.host, place.port))
+        place = listening.place_of(setting)
+        faults.append(place.fault(is_taken=any(map(place.meets, taken))))
+        taken.append(place)
     if any(faults):
         raise CommandFailed("\n".join(filter(None, faults)))
 
