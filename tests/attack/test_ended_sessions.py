@@ -10,6 +10,7 @@ import structlog
 from attack.target import ADMIN_EMAIL, PASSWORD, Target, bearer, refused, some_email
 
 from comanda.common.revocation import PolledRevocations
+from comanda.pedidos.routes_eventos import ENDED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -113,6 +114,19 @@ class TestAccessToken:
         await poll(target)
         await works(target, ana.other)
         assert (await target.auth.get("/auth/yo", headers=ana.other)).status_code == 200
+
+    async def test_ends_the_stream_that_it_began(self, target: Target, ana: Ana) -> None:
+        state = target.apps["pedidos"].state
+        uno, otro = [
+            await state.eventos.open(await state.wiring.verifier.verify(token), ana.id, None)
+            for token in (ana.tokens["access_token"], ana.others["access_token"])
+        ]
+        await end_it(target, ana)
+        await poll(target)
+        await state.eventos.look_at_the_sessions()
+        assert (uno.end, otro.end) == (ENDED, None)
+        for stream in (uno, otro):
+            state.eventos.close(stream)
 
     async def test_of_a_service_account(self, target: Target) -> None:
         admin = bearer((await target.entrar(ADMIN_EMAIL))["access_token"])
