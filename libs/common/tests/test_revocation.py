@@ -8,10 +8,18 @@ from typing import Any
 import httpx2
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 from yarl import URL
 
 from comanda.common.problems import NoAutenticado
-from comanda.common.revocation import MAX_ENDED, InvalidList, PolledRevocations, parse_ended, polled
+from comanda.common.revocation import (
+    MAX_ENDED,
+    REPEAT_SECONDS,
+    InvalidList,
+    PolledRevocations,
+    parse_ended,
+    polled,
+)
 from comanda.common.tokens import ServiceSigner, SigningKey, StaticKeys, Verifier, service_issuer, user_issuer
 from comanda.common.transport import Reply
 from comanda.testing import ISSUER, FakeClock, Issuer
@@ -122,6 +130,28 @@ class TestPoll:
             await revocations.poll()
         assert revocations._ids == {"dos"}
         assert [line["event"] for line in lines] == ["ended_sessions_not_fetched", "ended_sessions_fetched_again"]
+
+    async def test_a_long_failure_is_said_again_with_what_to_do(
+        self, revocations: PolledRevocations, auth: Auth, clock: FakeClock
+    ) -> None:
+        auth.reply = Reply(401, httpx2.Headers({"etag": "none"}), b"")
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(3):
+                await revocations.poll()
+                clock.advance(REPEAT_SECONDS / 2)
+        assert [line["event"] for line in lines] == ["ended_sessions_not_fetched"] * 2
+        assert all("AUTH_…_JWKS" in line["error"] for line in lines)
+
+    async def test_its_age_can_be_watched(self, revocations: PolledRevocations, auth: Auth, clock: FakeClock) -> None:
+        fetched = clock.now().timestamp()
+        await revocations.poll()
+        clock.advance(60)
+        auth.reply = OSError("away")
+        await revocations.poll()
+        assert REGISTRY.get_sample_value("comanda_terminadas_leidas_en") == fetched
+        auth.answer("uno")
+        await revocations.poll()  # a 304 counts: nothing has ended since
+        assert REGISTRY.get_sample_value("comanda_terminadas_leidas_en") == fetched + 60
 
     async def test_again_after_each_pause(self, revocations: PolledRevocations, auth: Auth, clock: FakeClock) -> None:
         polling = asyncio.create_task(revocations.keep_polling())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import structlog
+from prometheus_client import Gauge
 from yarl import URL
 
 from comanda.common.clock import Clock
@@ -24,6 +25,19 @@ FETCH_TIMEOUT_SECONDS = 3
 MAX_ENDED = 50_000
 """Ids that one list holds: the latest. Each session begins with a password hash, and two threads make some 50 a second;
 hardly more can end in the 16 minutes for which an id is published."""
+
+REPEAT_SECONDS = 300
+"""How often it is said again that the list cannot be had."""
+
+FETCHED = Gauge(
+    "comanda_terminadas_leidas_en", "When auth was last asked successfully what has ended, seconds since 1970; 0: never"
+)
+_HINTS = {
+    401: ": auth does not know the key that we sign with (AUTH_…_JWKS), or clocks differ",
+    403: ": auth takes us for somebody who may not ask",
+    404: ": that is no auth, or an older one",
+    421: ": auth is not called by that name (AUTH_ALLOWED_HOSTS)",
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -66,7 +80,8 @@ class PolledRevocations:
         self._transport = transport or AiohttpTransport()
         self._ids: frozenset[str] = frozenset()
         self._tag = ""
-        self._failing = False
+        self._said_at: float | None = None
+        """When it was last said that the list cannot be had; None: it can."""
 
     async def ended(self, principal: Principal) -> bool:
         return (principal.session_id or principal.subject) in self._ids
@@ -84,17 +99,23 @@ class PolledRevocations:
                 reply = await self._transport.send("GET", self._url, self._headers(), None)
             if reply.status != 304:
                 if reply.status != 200:
-                    raise InvalidList(f"status {reply.status}")
+                    raise InvalidList(f"status {reply.status}{_HINTS.get(reply.status, '')}")
                 self._ids = parse_ended(reply.content)
                 self._tag = reply.headers.get("ETag", "")
         except Exception as error:  # whatever it is, the last good list stays in force
-            if not self._failing:
-                _log.warning("ended_sessions_not_fetched", url=str(self._url), error=f"{type(error).__name__}: {error}")
-            self._failing = True
+            self._say(f"{type(error).__name__}: {error}")
             return
-        if self._failing:
+        FETCHED.set(self._clock.now().timestamp())
+        if self._said_at is not None:
             _log.info("ended_sessions_fetched_again", url=str(self._url))
-        self._failing = False
+        self._said_at = None
+
+    def _say(self, error: str) -> None:
+        """Now and then: meanwhile whatever ends here goes on working elsewhere, and nobody else notices."""
+        now = self._clock.monotonic()
+        if self._said_at is None or now - self._said_at >= REPEAT_SECONDS:
+            _log.warning("ended_sessions_not_fetched", url=str(self._url), error=error)
+            self._said_at = now
 
     async def aclose(self) -> None:
         await self._transport.aclose()
