@@ -85,11 +85,11 @@ class TestListar:
         tags = set()
         for seconds in (0, 100, 50):
             async with database(api).transaction() as connection:
-                await repo.anotar(connection, [clock.new_id()], moment + timedelta(seconds=seconds))
+                await repo.anotar(connection, {clock.new_id(): moment + timedelta(seconds=seconds)})
             tags.add((await pedir()).headers["ETag"])
         clock.advance(960)
         async with database(api).transaction() as connection:
-            await repo.anotar(connection, [clock.new_id()], moment + timedelta(seconds=60))
+            await repo.anotar(connection, {clock.new_id(): moment + timedelta(seconds=60)})
         answer = await pedir()
         assert len(tags | {answer.headers["ETag"]}) == 4
         assert len(answer.json()["terminadas"]) == 3
@@ -119,6 +119,33 @@ class TestListar:
             return await count(api, terminadas)
 
         await until(left_a_minute_later, 0)
+
+    async def test_solo_si_puede_vivir_alguno_de_sus_tokens(self, api: Any, pedir: Any, clock: FakeClock) -> None:
+        """Who has gathered sessions for a month and ends them all does not push what others ended out of the list."""
+        await api.registrar()
+        await api.cabeceras()
+        renovada = await api.entrar()
+        clock.advance(900 + 60 + 10)
+        await api.renovar(renovada["refresh_token"])
+        una = await api.cabeceras()
+        assert (await api.http.delete(SESIONES, headers=una)).status_code == 204
+        suya = sid({"Authorization": f"Bearer {renovada['access_token']}"})
+        assert set((await pedir()).json()["terminadas"]) == {suya, sid(una)}
+
+    async def test_tambien_el_que_se_repitio_al_final_de_la_gracia(
+        self, api: Any, pedir: Any, clock: FakeClock
+    ) -> None:
+        """The last token was given 10 s after the last rotation, and lives as long as any other."""
+        await api.registrar()
+        primera = await api.entrar()
+        await api.renovar(primera["refresh_token"])
+        clock.advance(10)
+        repetida = await api.renovar(primera["refresh_token"])
+        una = {"Authorization": f"Bearer {repetida.json()['access_token']}"}
+        clock.advance(899)
+        await api.http.delete(f"{SESIONES}/{sid(una)}", headers=una)
+        clock.advance(31 + 29)
+        assert (await pedir()).json() == {"terminadas": [sid(una)]}
 
     async def test_solo_para_servicios(self, api: Any, clock: FakeClock) -> None:
         await api.registrar()

@@ -23,8 +23,8 @@ ENDED_SCOPE = "sesiones:terminadas"
 ENDED_PATH = "/auth/terminadas"
 FETCH_TIMEOUT_SECONDS = 3
 MAX_ENDED = 50_000
-"""Ids that one list holds: the latest. Each session begins with a password hash, and two threads make some 50 a second;
-hardly more can end in the 16 minutes for which an id is published."""
+"""Ids that one list holds: the latest. Only sessions that were begun or refreshed in the last 16 minutes are published;
+two threads begin some 50 a second, for each begins with a password hash."""
 
 REPEAT_SECONDS = 300
 """How often it is said again that the list cannot be had."""

@@ -193,7 +193,7 @@ class CuentasDeServicio:
             if revocada is not cuenta:
                 await self._repository.actualizar(connection, revocada)
                 await self._repository.olvidar_secretos(connection, cuenta_id)
-                await self._terminadas.anotar(connection, [cuenta_id], self._clock.now())
+                await self._terminadas.anotar(connection, {cuenta_id: self._clock.now()})
                 await self._audit.tell(connection, "cliente_revocado", cuenta_id)
         if revocada is not cuenta:
             _anotar("client_revoked", cuenta, actor)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comanda.auth.domain import EmailEnUso, Familia, Usuario, clave_de_email
+from comanda.auth.domain import GRACIA, EmailEnUso, Familia, Usuario, clave_de_email
 from comanda.auth.repository_terminadas import RepositorioTerminadas
 from comanda.auth.tables import familias, usuarios
 from comanda.common.database import Database
@@ -112,11 +112,15 @@ class Repository:
 
         They are locked in order of id, so that two who end several wait for each other and not in a circle. A refresh
         that is under way holds its session, so whatever token it gives belongs to a session that is noted after it.
+
+        A session that was not refreshed for long has no token that lives. So only what was in use of late is published:
+        nobody crowds the list by ending sessions that were gathered over a month.
         """
-        query = sa.select(familias.c.id, familias.c.usuario_id).where(*which).order_by(familias.c.id).with_for_update()
-        found = (await connection.execute(query)).all()
+        query = sa.select(familias.c.id, familias.c.usuario_id, familias.c.rotada_en).where(*which)
+        found = (await connection.execute(query.order_by(familias.c.id).with_for_update())).all()
         if found:
-            await self._terminadas.anotar(connection, [row.id for row in found], ahora)
+            ultimos = {row.id: min(ahora, row.rotada_en + GRACIA) for row in found}
+            await self._terminadas.anotar(connection, ultimos)
             await connection.execute(sa.delete(familias).where(*which))
         return [row.usuario_id for row in found]
 

@@ -1,6 +1,6 @@
 """The SQL of what has ended while its access tokens may still be alive."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,8 +18,9 @@ class RepositorioTerminadas:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def anotar(self, connection: AsyncConnection, ids: Iterable[UUID], ahora: datetime) -> None:
-        rows = [{"id": one, "en": ahora} for one in sorted(ids)]
+    async def anotar(self, connection: AsyncConnection, ultimos: Mapping[UUID, datetime]) -> None:
+        """Args: ultimos: until when each may have been given a token."""
+        rows = [{"id": one, "en": ultimos[one]} for one in sorted(ultimos)]
         if rows:
             insert = self._database.insert(terminadas)
             await connection.execute(insert.on_conflict_do_nothing(index_elements=[terminadas.c.id]), rows)
@@ -39,7 +40,7 @@ class RepositorioTerminadas:
         return f"{count} {first} {last}"
 
     async def listar(self, connection: AsyncConnection, desde: datetime, most: int) -> Sequence[UUID]:
-        """Those that ended after that moment, the latest first, at most so many."""
+        """Those that may have been given a token after that moment, the latest first, at most so many."""
         query = (
             sa.select(terminadas.c.id)
             .where(terminadas.c.en > desde)
@@ -49,7 +50,7 @@ class RepositorioTerminadas:
         return (await connection.execute(query)).scalars().all()
 
     async def barrer(self, connection: AsyncConnection, hasta: datetime) -> int:
-        """Removes at most `SWEEP_ROWS` that ended until then; returns how many. Waits for nobody who holds one."""
+        """Removes at most `SWEEP_ROWS` that got no token after then; returns how many. Waits for nobody."""
         old = (
             sa.select(terminadas.c.id)
             .where(terminadas.c.en <= hasta)

@@ -50,7 +50,7 @@ terminadas = sa.Table(
     "terminadas",
     metadata,
     sa.Column("id", sa.Uuid, primary_key=True),  # of a session, or of a service account
-    sa.Column("en", UtcDateTime, nullable=False),
+    sa.Column("en", UtcDateTime, nullable=False),  # until when it may have been given a token
     sa.Index("ix_terminadas_en", "en"),
 )
 

@@ -14,7 +14,8 @@ from comanda.common.principal import Principal
 from comanda.common.revocation import MAX_ENDED
 
 MARGIN_SECONDS = 60
-"""Kept longer than an access token lives: the leeway of those who verify (30 s), and clocks of replicas that differ."""
+"""Kept longer than an access token lives: the leeway of those who verify (30 s), what clocks of replicas differ, and what
+a refresh waits for its session (2 s)."""
 
 log = structlog.get_logger()
 
@@ -33,7 +34,7 @@ class Terminadas:
             return await self._repository.edicion(connection, self._clock.now() - self._vigencia)
 
     async def listar(self) -> Sequence[UUID]:
-        """Sessions and service accounts that ended while a token given to them may be alive, the latest first."""
+        """Sessions and service accounts that have ended and whose last token may be alive, the latest first."""
         async with self._database.read() as connection:
             ids = await self._repository.listar(connection, self._clock.now() - self._vigencia, MAX_ENDED + 1)
         if len(ids) > MAX_ENDED:
