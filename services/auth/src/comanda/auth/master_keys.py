@@ -26,7 +26,8 @@ class MasterKeys:
         """As configured; without a master key one of our own, made once and kept, mode 0600, in `COMANDA_DATA`."""
         present = settings.master_key.get_secret_value().encode() if settings.master_key else _kept()
         given = settings.master_key_previous.get_secret_value() if settings.master_key_previous else ""
-        others = [part.strip().encode() for part in given.split(",") if part.strip()]
+        # As a whole, too: no rule keeps commas out of a master key.
+        others = [part.strip().encode() for part in (*given.split(","), given) if part.strip()]
         return cls(present, tuple(key for key in dict.fromkeys(others) if key != present))
 
     @property

@@ -14,8 +14,8 @@ from comanda.common.principal import Principal
 from comanda.common.revocation import MAX_ENDED
 
 MARGIN_SECONDS = 60
-"""Kept longer than an access token lives: the leeway of those who verify (30 s), what clocks of replicas differ, and what
-a refresh waits for its session (2 s)."""
+"""Kept longer than an access token lives: the leeway of those who verify (30 s), what clocks of replicas differ, and
+what a refresh waits for its session (2 s)."""
 
 log = structlog.get_logger()
 
