@@ -9,8 +9,8 @@ import { LANGUAGES, chooseLanguage, lang, loadTexts, start as startTexts, t } fr
 import { Icon } from "./lib/icons.js";
 import { LogInAgain } from "./lib/login.js";
 import { link, location, match } from "./lib/router.js";
-import { alcance, caducada, esAdmin, start as startSession, usuario } from "./lib/session.js";
-import { Empty, Note, Page, ProblemNote, Skeleton } from "./lib/ui.js";
+import { alcance, caducada, esAdmin, salir, start as startSession, usuario } from "./lib/session.js";
+import { Button, Empty, Note, Page, ProblemNote, Skeleton, announce } from "./lib/ui.js";
 import { ROUTES } from "./routes.js";
 
 const HOME = "/tienda";
@@ -64,7 +64,7 @@ function Top({ path }) {
       </nav>`
       }
       ${usuario.value
-        ? html`<${CartLink} />`
+        ? html`<${CartLink} /><${LogOut} />`
         : html`<a class="button quiet" href=${link("/entrar")}>${t("nav.entrar")}</a>`}
     </div>
   </header>`;
@@ -75,6 +75,14 @@ function CartLink() {
   return html`<a class="cart-link" href=${link("/carrito")} aria-label=${t("carrito.enlace", { n })}>
     <${Icon} name="carrito" /><span class="figures" data-testid="unidades">${n}</span>
   </a>`;
+}
+
+/** On every page: nobody has to look for it (ASVS 5.0, V7.4.4). */
+function LogOut() {
+  const leave = () => salir().catch(() => announce(t("salir.sinAviso"), "bad"));
+  return html`<${Button} kind="quiet leave" icon="salir" aria-label=${t("nav.salir")} onClick=${leave}>
+    <span>${t("nav.salir")}</span>
+  <//>`;
 }
 
 function Foot() {

@@ -96,6 +96,14 @@ class TestPages:
         assert {name: page.headers[name] for name in expected} == expected
         assert not {"server", "via", "strict-transport-security"} & set(page.headers)
 
+    def test_por_https_siempre(self, tmp_path: Path) -> None:
+        """Also behind a proxy that ends TLS, and when there is no such page."""
+        with caddy(tmp_path) as client:
+            for path in ("/", "/no-hay"):
+                answer = client.get(path, headers={"X-Forwarded-Proto": "https"})
+                assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+                assert "Strict-Transport-Security" not in client.get(path).headers
+
     def test_no_se_envia_dos_veces(self, client: httpx2.Client) -> None:
         tag = client.get("/").headers["ETag"]
         assert client.get("/", headers={"If-None-Match": tag}).status_code == 304

@@ -13,6 +13,16 @@ WEB = Path(__file__).parents[2] / "web"
 MODULES = sorted(path for path in WEB.rglob("*.js") if "tests" not in path.parts)
 PAGES = sorted(WEB.rglob("*.html"))
 
+_MARKUP_OR_CODE = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|dangerouslySet|srcdoc|document\.write"
+    r"|\beval\(|new Function\b|set(?:Timeout|Interval)\([\"'`]|javascript:"
+)
+_KEPT = re.compile(r"localStorage|sessionStorage|indexedDB|document\.cookie|\bcaches\b|serviceWorker")
+_LEAVES = re.compile(
+    r"location\.(?:replace|assign)\(|location\s*=[^=]|location\.(?:href|hash)\s*=[^=]|window\.open|target=|_blank"
+    r"|addEventListener\(\"message\"(?!, \(\{ data: \{ answer)|parent\.postMessage|opener"
+)
+_PASSWORD = re.compile(r"<\$\{PasswordField\}[^>]*>")
 _STATIC = re.compile(r"""\bfrom\s*["']([^"'\n]+)["']""")
 _DYNAMIC = re.compile(r"""\bimport\(["']([^"']+)["']\)""")
 _PRELOAD = re.compile(r'<link rel="modulepreload" href="([^"]+)"')
@@ -58,6 +68,43 @@ class TestModules:
     def test_those_that_need_no_browser(self) -> None:
         run = subprocess.run(["node", "--test", "tests/"], cwd=WEB, capture_output=True, text=True, timeout=60)
         assert run.returncode == 0, run.stdout
+
+
+class TestDangers:
+    """What the standard asks of pages (ASVS 5.0, V1.3, V3.2, V6.2, V14.3), as far as reading them shows it."""
+
+    @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(WEB)))
+    def test_no_text_becomes_markup_or_code(self, module: Path) -> None:
+        if "vendor" not in module.parts:
+            assert not _MARKUP_OR_CODE.search(module.read_text())
+
+    def test_one_place_keeps_things_in_the_browser(self) -> None:
+        touching = {path for path in MODULES if _KEPT.search(path.read_text()) and "vendor" not in path.parts}
+        assert touching == {WEB / "theme.js", WEB / "lib" / "storage.js"}
+
+    def test_no_page_leads_or_listens_elsewhere(self) -> None:
+        """Only the router and the page that mails lead to change the address, and only what is behind its `#`."""
+        leaving = {path for path in MODULES if _LEAVES.search(path.read_text()) and "vendor" not in path.parts}
+        assert leaving == {WEB / "mail-link.js", WEB / "lib" / "router.js"}
+        assert "location.replace(`../#/${page}?" in (WEB / "mail-link.js").read_text()
+        assert "globalThis.location.replace(link(" in (WEB / "lib" / "router.js").read_text()
+
+    @pytest.mark.parametrize("file", [*PAGES, *sorted(WEB.glob("*.css"))], ids=lambda path: path.name)
+    def test_nothing_comes_from_elsewhere(self, file: Path) -> None:
+        assert not re.search(r"""(?:src|href)=["'](?:\w+:)?//|@import|url\(["']?(?:\w+:)?//""", file.read_text())
+
+    def test_passwords_are_hidden_and_may_be_pasted_and_kept(self) -> None:
+        fields = [tag for path in MODULES for tag in _PASSWORD.findall(path.read_text())]
+        assert len(fields) >= 3
+        assert all(re.search('autocomplete="(?:current|new)-password"', tag) for tag in fields)
+        assert 'type=${shown ? "text" : "password"}' in (WEB / "lib" / "form.js").read_text()
+        assert not [
+            path for path in MODULES if re.search(r"\bon(?:paste|copy|drop)\b", path.read_text(), re.IGNORECASE)
+        ]
+
+    def test_who_is_logged_in_can_log_out_on_every_page(self) -> None:
+        top = (WEB / "app.js").read_text().split("function Top(")[1].split("\nfunction ")[0]
+        assert "${usuario.value\n        ? html`<${CartLink} /><${LogOut} />`" in top
 
 
 class TestMarkup:

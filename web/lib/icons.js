@@ -18,6 +18,7 @@ const PATHS = {
   aviso: "M12 4l9 16H3zM12 10v4.500M12 17.300v.2",
   reloj: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3.500 2",
   borrar: "M5 7h14M9.500 7V4.500h5V7M7 7l1 13h8l1-13",
+  salir: "M14 4H5v16h9M10 12h10M16.500 8l4 4-4 4",
   atras: "M19 12H5M11 6l-6 6 6 6",
   adelante: "M5 12h14M13 6l6 6-6 6",
   dispositivo: "M4 5h16v11H4zM9 20h6M12 16v4",

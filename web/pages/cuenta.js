@@ -5,7 +5,7 @@ import { Field, Form } from "../lib/form.js";
 import { html, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { useLoad } from "../lib/load.js";
-import { identify, salir, usuario } from "../lib/session.js";
+import { identify, usuario } from "../lib/session.js";
 import { Button, Icon, Page, ProblemNote, announce } from "../lib/ui.js";
 import { Code, CurrentPassword, NewPassword } from "./cuenta-campos.js";
 import { Datos } from "./cuenta-datos.js";
@@ -15,18 +15,13 @@ import { Sesiones } from "./cuenta-sesiones.js";
 export default function Cuenta() {
   const factor = useLoad((signal) => get("/auth/yo/totp", {}, { signal }), []);
   const conFactor = factor.data?.activo ?? false;
-  return html`<${Page} title=${t("cuenta.titulo")} narrow actions=${html`<${LogOut} />`}>
+  return html`<${Page} title=${t("cuenta.titulo")} narrow>
     <${Perfil} />
     <${Password} conFactor=${conFactor} />
     <${SegundoFactor} factor=${factor} />
     <${Sesiones} />
     <${Datos} conFactor=${conFactor} />
   <//>`;
-}
-
-function LogOut() {
-  const leave = () => salir().catch(() => announce(t("salir.sinAviso"), "bad"));
-  return html`<${Button} onClick=${leave}>${t("nav.salir")}<//>`;
 }
 
 function Perfil() {
