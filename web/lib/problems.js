@@ -25,9 +25,8 @@ export class Problem extends Error {
 
   /** The messages of a 422 by field; the first of each. */
   get fields() {
-    const fields = {};
-    for (const { campo, mensaje } of this.extras.errores ?? []) fields[campo] ??= mensaje;
-    return fields;
+    const errores = this.extras.errores ?? [];
+    return Object.fromEntries(errores.toReversed().map(({ campo, mensaje }) => [campo, mensaje]));
   }
 }
 

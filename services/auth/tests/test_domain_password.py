@@ -93,6 +93,11 @@ class TestObjecionDeContexto:
         assert objecion_de_contexto("12345678901234567", PALABRAS) is None
         assert objecion_de_contexto("comanda12345678", frozenset()) is None
 
+    @pytest.mark.parametrize("nombre", ["ana (la de", "[abcd", "a.*" * 40, "(a+)+" * 20 + "$", "\\1abc{2,"])
+    def test_un_nombre_no_es_un_patron(self, nombre: str) -> None:
+        assert objecion_de_contexto("caballo correcto pila", palabras_de(nombre)) is None
+        assert objecion_de_contexto(f"{nombre[:100]}1234", palabras_de(nombre[:100]))
+
 
 class TestPalabrasDe:
     def test_enteras_por_palabras_y_sin_cifras(self) -> None:
