@@ -3,9 +3,11 @@
 from importlib.resources import files
 
 import pytest
+from zxcvbn import matching
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from comanda.auth.domain_password import objecion, objecion_de_contexto, palabras_de
+from comanda.auth import domain_password
+from comanda.auth.domain_password import INTENTOS, objecion, objecion_de_contexto, palabras_de
 
 EMAIL, NOMBRE = "ana.maria87@ejemplo.es", "Ana Íñiguez"
 PALABRAS = palabras_de("comanda", "id.tienda-lopez.es", " Panadería", *EMAIL.split("@"), NOMBRE)
@@ -92,6 +94,20 @@ class TestObjecionDeContexto:
     def test_sin_ellas_no_se_juzga(self) -> None:
         assert objecion_de_contexto("12345678901234567", PALABRAS) is None
         assert objecion_de_contexto("comanda12345678", frozenset()) is None
+
+    def test_juzgarla_cuesta_poco_sea_como_sea(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Anybody may send any password, and the time of zxcvbn grows with the ways to read what is no letter."""
+        juzgadas: list[str] = []
+
+        def judged(text: str) -> dict[str, int]:
+            juzgadas.append(text)
+            return {"guesses": INTENTOS}
+
+        monkeypatch.setattr(domain_password, "zxcvbn", judged)
+        assert objecion_de_contexto("comanda" + "4@8({[<3&69#!1|0$57+%2" * 10, PALABRAS) is None
+        [text] = juzgadas
+        assert len(text) <= 24
+        assert len(matching.enumerate_l33t_subs(matching.relevant_l33t_subtable(text, matching.L33T_TABLE))) <= 12
 
     @pytest.mark.parametrize("nombre", ["ana (la de", "[abcd", "a.*" * 40, "(a+)+" * 20 + "$", "\\1abc{2,"])
     def test_un_nombre_no_es_un_patron(self, nombre: str) -> None:
