@@ -1,4 +1,5 @@
 """`python -m comanda.cli.supervisor_process`: the supervisor, whose programs hear signals from their first moment."""
+"""`python -m comanda.cli.supervisor_process`: the supervisor; its programs hear signals from their first moment on."""
 
 import os
 import signal
