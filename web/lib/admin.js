@@ -1,7 +1,7 @@
 /** What the pages of the back office share. Importing it loads their style sheet. */
 
 import { get } from "./api.js";
-import { html } from "./html.js";
+import { html, useLayoutEffect, useRef } from "./html.js";
 import { t } from "./i18n.js";
 import { Problem } from "./problems.js";
 import { link, location } from "./router.js";
@@ -21,8 +21,13 @@ const SECCIONES = {
 
 /** A list of the back office: a page with the way to the other lists. Props as those of `Page`. */
 export function Gestion({ children, ...rest }) {
+  const nav = useRef(null);
+  useLayoutEffect(() => {
+    const current = nav.current.querySelector("[aria-current]");
+    if (current) nav.current.scrollLeft = current.offsetLeft - (nav.current.clientWidth - current.offsetWidth) / 2;
+  }, []);
   return html`<${Page} ...${rest}>
-    <nav class="sections" aria-label=${t("gestion.secciones")}>
+    <nav ref=${nav} class="sections" aria-label=${t("gestion.secciones")}>
       ${Object.entries(SECCIONES).map(
         ([path, name]) => html`<a
           class="chip" key=${path} href=${link(path)}

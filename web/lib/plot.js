@@ -75,7 +75,7 @@ function options(series, place) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 12, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: {
       x: { range: (_, _min, max) => [max - SECONDS, max] },
       y: { range: (_, _min, max) => [0, Math.max((max ?? 0) * 1.15, 1)] },
@@ -99,14 +99,17 @@ function options(series, place) {
 /** As the style sheet has it, asked at every drawing, so that another theme is followed. */
 const colour = (element, property) => () => getComputedStyle(element)[property];
 
-const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString(lang.value, { hour: "2-digit", minute: "2-digit" });
-const exact = (seconds) => new Date(seconds * 1000).toLocaleTimeString(lang.value);
+const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString(lang.value, CLOCK);
+const exact = (seconds) => new Date(seconds * 1000).toLocaleTimeString(lang.value, { ...CLOCK, second: "2-digit" });
 
 /** A figure with its unit; a dash where nothing was measured. */
-export const figure = (value, unit) =>
-  value === null || value === undefined
-    ? "–"
-    : `${number(value, { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 })}${unit && (unit.startsWith("/") ? unit : ` ${unit}`)}`;
+export function figure(value, unit) {
+  if (value === null || value === undefined) return "–";
+  if (unit === "ms" && value >= 1000) return figure(value / 1000, "s");
+  const digits = number(value, { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 });
+  return unit && !unit.startsWith("/") ? `${digits} ${unit}` : `${digits}${unit}`;
+}
 
 function Table({ title, unit, series, columns }) {
   const rows = columns[0].map((at, row) => columns.map((column) => column[row])).slice(-ROWS).reverse();

@@ -85,7 +85,7 @@ export function Circuitos({ documents }) {
           ${
             estado === "ABIERTO" && abre_hasta
               ? html`${t("circuito.prueba")} <${Countdown} until=${Date.parse(abre_hasta)} />`
-              : t("circuito.fallos", { n: fallos })
+              : estado && t("circuito.fallos", { n: fallos })
           }
         </span>
       </li>`,

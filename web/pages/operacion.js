@@ -64,7 +64,7 @@ function useNews(documents) {
   useEffect(() => {
     const states = new Map(circuitosDe(documents).map(({ de, nombre, estado }) => [`${de} ${nombre}`, estado]));
     for (const [key, estado] of states) {
-      const [de, a] = key.split(" ");
+      const [de, a] = key.split(" ").map((name) => t(`nombre.${name}`));
       const was = before.current?.get(key);
       if (was && estado && was !== estado) {
         announce(t(`circuito.cambio.${estado}`, { de, a }), estado === "CERRADO" ? "good" : "bad");
