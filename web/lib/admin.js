@@ -41,7 +41,7 @@ export function Gestion({ children, ...rest }) {
 
 /** Scrolls sideways by itself, with the keyboard too. @param {{label: string, children: any}} props */
 export function Frame({ label, children }) {
-  return html`<div class="table-frame" role="region" tabindex="0" aria-label=${label}>${children}</div>`;
+  return html`<div class="table-frame" role="group" tabindex="0" aria-label=${label}>${children}</div>`;
 }
 
 /** Names of products by id; of those that exist. @param {string[]} ids  at most 200 @returns {Promise<Map<string, any>>} */

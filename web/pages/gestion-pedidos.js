@@ -19,7 +19,7 @@ export default function Pedidos({ query }) {
   useChanges((cambio) => {
     if (pages.items?.some(({ id }) => id === cambio.id)) {
       pages.change((items) => items.map((pedido) => (pedido.id === cambio.id ? updated(pedido, cambio) : pedido)));
-    } else if (cambio.de === null || cambio.de === undefined) setNuevos((count) => count + 1);
+    } else if (cambio.de === null && fits(cambio, query)) setNuevos((count) => count + 1);
   }, pages.reload);
   const show = () => {
     setNuevos(0);
@@ -36,6 +36,9 @@ export default function Pedidos({ query }) {
     <${More} pages=${pages} />
   <//>`;
 }
+
+const fits = ({ estado, cliente_id }, query) =>
+  (!query.estado || query.estado === estado) && (!query.cliente || query.cliente === cliente_id);
 
 /** What the address says, as the service is asked. Days are those of the person's time zone, `hasta` is included. */
 function asked({ estado, desde, hasta, cliente }) {

@@ -13,7 +13,7 @@ const PLACES = { pedidos: [4, 4], auth: [256, 4], inventario: [4, 218], producto
 /** Who calls whom; where each line runs, and where its word stands. */
 const LINES = [
   { de: "pedidos", nombre: "inventario", from: [74, 82], to: [74, 212], word: [96, 150], anchor: "start" },
-  { de: "pedidos", nombre: "productos", from: [138, 82], to: [286, 212], word: [232, 132], anchor: "start" },
+  { de: "pedidos", nombre: "productos", from: [138, 82], to: [286, 212], word: [246, 130], anchor: "start" },
   { de: "inventario", nombre: "productos", from: [144, 257], to: [250, 257], word: [197, 287], anchor: "middle" },
 ];
 
