@@ -68,15 +68,17 @@ export default {
   "importar.columnas":
     "A CSV file whose first line names its columns: sku, nombre (name) and precio (price); descripcion (description) and existencias (stock) if you like.",
   "importar.ejemplo":
-    "sku,nombre,descripcion,precio,existencias\nCAF-001,Colombian coffee,\"Smooth, with notes of cocoa\",9.90,120",
+    'sku,nombre,descripcion,precio,existencias\nCAF-001,Colombian coffee,"Smooth, with notes of cocoa",9.90,120',
   "importar.grande": "The file is larger than 20 MB. Split it.",
   "importar.comilla": "Line {line}: a quotation mark is not closed, or has something behind it.",
   "importar.ilegible": "The file cannot be read.",
   "importar.faltan": "Columns are missing: {columnas}. The first line has to name them.",
   "importar.vacio": "The file has no rows.",
   "importar.vista": "Preview",
-  "importar.resumen":
-    { one: "{n} row: {good} ready to import, {bad} with faults.", other: "{n} rows: {good} ready to import, {bad} with faults." },
+  "importar.resumen": {
+    one: "{n} row: {good} ready to import, {bad} with faults.",
+    other: "{n} rows: {good} ready to import, {bad} with faults.",
+  },
   "importar.ignoradas": "Columns that are not used: {columnas}.",
   "importar.mas": { one: "and {n} more row", other: "and {n} more rows" },
   "importar.masFallos": "and {n} more, in the file of faults",
@@ -115,8 +117,10 @@ export default {
   "existencias.pocas": "Running low",
   "existencias.umbral": "Available, at most",
   "existencias.buscando": "Reading all stock…",
-  "existencias.encontradas":
-    { one: "{n} product with {umbral} or fewer", other: "{n} products with {umbral} or fewer" },
+  "existencias.encontradas": {
+    one: "{n} product with {umbral} or fewer",
+    other: "{n} products with {umbral} or fewer",
+  },
   "existencias.seguir": "Look further",
   "existencias.nada": "No such stock",
   "existencias.sinNombre": "Product whose name is not known",

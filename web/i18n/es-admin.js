@@ -68,15 +68,17 @@ export default {
   "importar.columnas":
     "Un archivo CSV cuya primera línea nombra las columnas: sku, nombre y precio; si quiere, también descripcion y existencias.",
   "importar.ejemplo":
-    "sku,nombre,descripcion,precio,existencias\nCAF-001,Café de Colombia,\"Suave, con notas de cacao\",9.90,120",
+    'sku,nombre,descripcion,precio,existencias\nCAF-001,Café de Colombia,"Suave, con notas de cacao",9.90,120',
   "importar.grande": "El archivo pasa de 20 MB. Divídalo.",
   "importar.comilla": "Línea {line}: unas comillas no se cierran, o tienen algo detrás.",
   "importar.ilegible": "El archivo no se puede leer.",
   "importar.faltan": "Faltan columnas: {columnas}. La primera línea tiene que nombrarlas.",
   "importar.vacio": "El archivo no tiene filas.",
   "importar.vista": "Vista previa",
-  "importar.resumen":
-    { one: "{n} fila: {good} lista para importar, {bad} con fallos.", other: "{n} filas: {good} listas para importar, {bad} con fallos." },
+  "importar.resumen": {
+    one: "{n} fila: {good} lista para importar, {bad} con fallos.",
+    other: "{n} filas: {good} listas para importar, {bad} con fallos.",
+  },
   "importar.ignoradas": "Columnas que no se usan: {columnas}.",
   "importar.mas": { one: "y {n} fila más", other: "y {n} filas más" },
   "importar.masFallos": "y {n} más, en el archivo de fallos",

@@ -44,14 +44,14 @@ export function Frame({ label, children }) {
   return html`<div class="table-frame" role="group" tabindex="0" aria-label=${label}>${children}</div>`;
 }
 
-/** Names of products by id; of those that exist. @param {string[]} ids  at most 200 @returns {Promise<Map<string, any>>} */
+/** Products by id, of those that exist. @param {string[]} ids  at most 200 @returns {Promise<Map<string, any>>} */
 export async function productosPorId(ids, signal) {
   if (!ids.length) return new Map();
   const { elementos } = await get("/productos", { ids: [...new Set(ids)].join(","), limite: 200 }, { signal });
   return new Map(elementos.map((producto) => [producto.id, producto]));
 }
 
-/** What a service objects to as a whole, said at the field that it is about. @param {string} campo @param {string} mensaje */
+/** What a service objects to as a whole, to be said at the field that it is about. */
 export const objection = (campo, mensaje) =>
   new Problem({ slug: "datos-invalidos", status: 422, extras: { errores: [{ campo, mensaje }] } });
 

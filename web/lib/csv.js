@@ -1,4 +1,4 @@
-/** Comma-separated values (RFC 4180), with what spreadsheets do besides: a byte order mark, semicolons, lone line feeds. */
+/** Comma-separated values (RFC 4180), and what spreadsheets make of them: byte order marks, semicolons, lone line feeds. */
 
 /** A field that a spreadsheet would take for a formula, guarded or not. Source: OWASP, CSV Injection. */
 const FORMULA = /^'*[=+\-@\t\r]/;
@@ -24,7 +24,7 @@ export function parse(text) {
   const separator = separatorOf(source);
   const records = [];
   let line = 1;
-  for (let at = 0; at < source.length; ) {
+  for (let at = 0; at < source.length;) {
     const record = { line, fields: [] };
     let more = true;
     while (more) {
@@ -44,7 +44,7 @@ export function parse(text) {
   return records;
 }
 
-/** @param {any[][]} rows @returns {string}  for spreadsheets: with a byte order mark, and nothing that they would reckon */
+/** @param {any[][]} rows @returns {string}  with a byte order mark, and nothing that a spreadsheet would reckon */
 export const format = (rows) => `\uFEFF${rows.map((row) => `${row.map(written).join(",")}\r\n`).join("")}`;
 
 function written(value) {
@@ -58,7 +58,7 @@ export const unguarded = (text) => text.replace(GUARDED, "");
 
 function quoted(source, from, line) {
   let value = "";
-  for (let at = from + 1; ; ) {
+  for (let at = from + 1; ;) {
     const end = source.indexOf('"', at);
     if (end < 0) throw new CsvFault("comilla", line);
     value += source.slice(at, end);

@@ -21,7 +21,7 @@ export class History {
     if (last && Object.keys(last.values).length) this.points.push({ time: last.time + 0.001, values: {} });
   }
 
-  /** Times, and each of those figures; null where there is none. @param {string[]} names @returns {(number | null)[][]} */
+  /** Times, and each of those figures; null where there is none. @returns {(number | null)[][]} */
   columns(names) {
     return [
       this.points.map(({ time }) => time),

@@ -29,7 +29,10 @@ export function rowsOf(text) {
   if (missing.length) return { rows: [], ignored, missing };
   const lines = new Map(); // of each SKU, where it came first
   const rows = records.map(({ line, fields }) => {
-    const row = rowOf(line, Object.fromEntries(COLUMNAS.map((name) => [name, unguarded(fields[names.indexOf(name)] ?? "")])));
+    const row = rowOf(
+      line,
+      Object.fromEntries(COLUMNAS.map((name) => [name, unguarded(fields[names.indexOf(name)] ?? "")])),
+    );
     if (!names.includes("descripcion")) delete row.producto.descripcion;
     if (fields.length > names.length) row.faults.push({ campo: "", slug: "columnas" });
     const { sku } = row.producto;
@@ -56,5 +59,11 @@ function rowOf(line, texts) {
   const existencias = texts.existencias.trim();
   const valid = /^\d{1,10}$/.test(existencias) && Number(existencias) <= MAX_EXISTENCIAS;
   if (existencias && !valid) fault("existencias", "existencias");
-  return { line, texts, producto: { sku, nombre, descripcion, precio }, existencias: valid ? Number(existencias) : null, faults };
+  return {
+    line,
+    texts,
+    producto: { sku, nombre, descripcion, precio },
+    existencias: valid ? Number(existencias) : null,
+    faults,
+  };
 }

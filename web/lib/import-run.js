@@ -61,14 +61,19 @@ export async function run({ rows, send, onOutcome, onPause = () => {}, signal, s
  *
  * @param {{request: Function, get: Function, post: Function, patch: Function}} api
  * @param {import("./import-rows.js").Row} row
- * @param {{update: boolean, key: string, signal: AbortSignal}} options  key: of this import, for what has no name of its own
+ * @param {{update: boolean, key: string, signal: AbortSignal}} options  key: of this import, for adjustments of stock
  * @returns {Promise<Outcome>}
  */
 export async function sendRow(api, row, { update, key, signal }) {
   const { producto, existencias } = row;
   const { id, kind } = await put(api, producto, update, signal);
   if (existencias === null) return { kind };
-  const moved = await count(api, { id, existencias, update: update || kind === "creado" }, `${key}-${row.line}`, signal);
+  const moved = await count(
+    api,
+    { id, existencias, update: update || kind === "creado" },
+    `${key}-${row.line}`,
+    signal,
+  );
   return { kind: kind === "igual" && moved ? "actualizado" : kind };
 }
 
@@ -100,7 +105,10 @@ async function bySku(api, sku, signal) {
   return null;
 }
 
-/** Whether the stock was changed. Where nobody has counted yet, it is begun, so that an import cut short can be repeated. */
+/**
+ * Whether the stock was changed. Where nobody has counted yet, it is begun, so that repeating an import that was cut
+ * short makes it whole.
+ */
 async function count(api, { id, existencias, update }, key, signal) {
   try {
     await api.post("/inventario", { producto_id: id, cantidad: existencias }, { signal });

@@ -11,8 +11,9 @@ import { run, sendRow } from "./import-run.js";
 const DRAWN_MS = 200;
 
 /**
- * @type {import("../vendor/signals.js").Signal<null | {state: "running" | "done" | "stopped", total: number, done: number,
- *   counts: Record<string, number>, failures: {row: any, faults?: any[], problem?: any}[], pausedUntil: number | null}>}
+ * @typedef {{row: import("./import-rows.js").Row, faults?: any[], problem?: any}} Failure
+ * @type {import("../vendor/signals.js").Signal<null | {state: "running" | "done" | "stopped", total: number,
+ *   done: number, counts: Record<string, number>, failures: Failure[], pausedUntil: number | null}>}
  */
 export const importacion = signal(null);
 
@@ -71,7 +72,11 @@ export function olvidarImportacion() {
  * @param {(failure: any) => string} reason
  */
 export function descargarFallos(failures, reason) {
-  const rows = failures.map((failure) => [failure.row.line, ...COLUMNAS.map((name) => failure.row.texts[name]), reason(failure)]);
+  const rows = failures.map((failure) => [
+    failure.row.line,
+    ...COLUMNAS.map((name) => failure.row.texts[name]),
+    reason(failure),
+  ]);
   saveAs("fallos.csv", "text/csv;charset=utf-8", format([["linea", ...COLUMNAS, "error"], ...rows]));
 }
 

@@ -23,5 +23,7 @@ export function differences(campos, base, propia, ajena) {
 
 /** What of `wanted` is not so in `base`, as JSON Merge Patch (RFC 7396) of flat objects. */
 export function changed(campos, base, wanted) {
-  return Object.fromEntries(campos.filter((campo) => wanted[campo] !== base[campo]).map((campo) => [campo, wanted[campo]]));
+  return Object.fromEntries(
+    campos.filter((campo) => wanted[campo] !== base[campo]).map((campo) => [campo, wanted[campo]]),
+  );
 }

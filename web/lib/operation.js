@@ -12,8 +12,8 @@ export const SECONDS = 300;
 
 /**
  * @param {boolean} paused
- * @returns {{documents: null | Record<string, any>, problems: Record<string, any>, history: History}}  a service's document
- *   is null, and its problem there, when it does not answer; `documents` is null before the first answers
+ * @returns {{documents: null | Record<string, any>, problems: Record<string, any>, history: History}}  of who
+ *   does not answer the document is null, and its problem there; `documents` is null before the first answers
  */
 export function useOperation(paused) {
   const history = useRef(null);
@@ -50,7 +50,11 @@ async function ask(servicio, signal) {
   }
 }
 
-/** Does something now and every so often while the page is in view, never twice at a time. @returns {() => void} ends it */
+/**
+ * Does something now and every so often while the page is in view, never twice at a time.
+ *
+ * @returns {() => void}  ends it
+ */
 export function repeat(act, every, signal) {
   let timer = null;
   let busy = false;
@@ -62,7 +66,8 @@ export function repeat(act, every, signal) {
       await act();
     } finally {
       busy = false;
-      if (!signal.aborted && !document.hidden) timer = setTimeout(turn, Math.max(every - (performance.now() - began), 0));
+      if (!signal.aborted && !document.hidden)
+        timer = setTimeout(turn, Math.max(every - (performance.now() - began), 0));
     }
   };
   const shown = () => {

@@ -112,11 +112,17 @@ export function figure(value, unit) {
 }
 
 function Table({ title, unit, series, columns }) {
-  const rows = columns[0].map((at, row) => columns.map((column) => column[row])).slice(-ROWS).reverse();
+  const rows = columns[0]
+    .map((at, row) => columns.map((column) => column[row]))
+    .slice(-ROWS)
+    .reverse();
   return html`<table>
     <caption class="visually-hidden">${title}</caption>
     <thead>
-      <tr><th scope="col">${t("grafico.hora")}</th>${series.map(({ name, label }) => html`<th scope="col" class="figure" key=${name}>${label}</th>`)}</tr>
+      <tr>
+        <th scope="col">${t("grafico.hora")}</th>
+        ${series.map(({ name, label }) => html`<th scope="col" class="figure" key=${name}>${label}</th>`)}
+      </tr>
     </thead>
     <tbody>
       ${rows.map(

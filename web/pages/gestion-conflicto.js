@@ -17,7 +17,8 @@ import { Button, Icon, Time } from "../lib/ui.js";
 export function Conflicto({ campos, moneda, actualizado, onChosen, onGiveUp }) {
   const heading = useRef(null);
   useEffect(() => heading.current.focus(), []);
-  const send = (values) => onChosen(Object.fromEntries(campos.map(({ campo, ...both }) => [campo, both[values[campo]]])));
+  const send = (values) =>
+    onChosen(Object.fromEntries(campos.map(({ campo, ...both }) => [campo, both[values[campo]]])));
 
   return html`<section class="card conflict" aria-labelledby="conflicto" data-testid="conflicto">
     <h2 id="conflicto" tabindex="-1" ref=${heading}><${Icon} name="aviso" />${t("conflicto.titulo")}</h2>

@@ -36,7 +36,11 @@ export default function Cuentas() {
   return html`<${Gestion} title=${t("gestion.cuentas")} actions=${add}>
     <p class="soft">${t("cuentas.texto")}</p>
     <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
-    ${pages.items ? html`<${List} pages=${pages} onSecret=${setSecret} />` : !pages.problem && html`<${Skeleton} rows=${3} />`}
+    ${
+      pages.items
+        ? html`<${List} pages=${pages} onSecret=${setSecret} />`
+        : !pages.problem && html`<${Skeleton} rows=${3} />`
+    }
     <${More} pages=${pages} />
     ${making && html`<${New} onClose=${() => setMaking(false)} onMade=${made} />`}
     ${secret && html`<${Secret} ...${secret} onClose=${() => setSecret(null)} />`}
@@ -47,7 +51,8 @@ function List({ pages, onSecret }) {
   if (!pages.items.length) return html`<${Empty} icon="llave" title=${t("cuentas.ninguna")} />`;
   return html`<ul class="rows" data-testid="cuentas">
     ${pages.items.map(
-      (cuenta) => html`<li key=${cuenta.id}><${Cuenta} cuenta=${cuenta} onSecret=${onSecret} onChanged=${pages.reload} /></li>`,
+      (cuenta) =>
+        html`<li key=${cuenta.id}><${Cuenta} cuenta=${cuenta} onSecret=${onSecret} onChanged=${pages.reload} /></li>`,
     )}
   </ul>`;
 }
@@ -55,7 +60,11 @@ function List({ pages, onSecret }) {
 function Cuenta({ cuenta: { id, nombre, alcances, activo, ultimo_uso }, onSecret, onChanged }) {
   const [state, setState] = useState({ busy: false, problem: null });
   const act = (verb, send) => async () => {
-    const ask = { title: t(`cuentas.${verb}`), text: t(`cuentas.${verb}.texto`, { nombre }), action: t(`cuentas.${verb}`) };
+    const ask = {
+      title: t(`cuentas.${verb}`),
+      text: t(`cuentas.${verb}.texto`, { nombre }),
+      action: t(`cuentas.${verb}`),
+    };
     if (!(await confirm({ ...ask, danger: verb === "revocar" }))) return;
     setState({ busy: true, problem: null });
     try {
@@ -83,8 +92,12 @@ function Cuenta({ cuenta: { id, nombre, alcances, activo, ultimo_uso }, onSecret
     ${
       activo
         ? html`<span class="row-actions">
-          <${Button} kind="quiet" busy=${state.busy} onClick=${rotate}>${t("cuentas.rotar")}<span class="visually-hidden"> ${nombre}</span><//>
-          <${Button} kind="quiet" busy=${state.busy} onClick=${revoke}>${t("cuentas.revocar")}<span class="visually-hidden"> ${nombre}</span><//>
+          <${Button} kind="quiet" busy=${state.busy} onClick=${rotate}>
+            ${t("cuentas.rotar")}<span class="visually-hidden"> ${nombre}</span>
+          <//>
+          <${Button} kind="quiet" busy=${state.busy} onClick=${revoke}>
+            ${t("cuentas.revocar")}<span class="visually-hidden"> ${nombre}</span>
+          <//>
         </span>`
         : html`<span class="badge bad"><${Icon} name="cerrar" />${t("cuentas.estaRevocada")}</span>`
     }
@@ -99,7 +112,8 @@ function New({ onClose, onMade }) {
     if (!next.delete(alcance)) next.add(alcance);
     setChosen(next);
   };
-  const create = async ({ nombre }) => onMade(await post("/auth/clientes", { nombre: nombre.trim(), alcances: [...chosen] }));
+  const create = async ({ nombre }) =>
+    onMade(await post("/auth/clientes", { nombre: nombre.trim(), alcances: [...chosen] }));
   const check = ({ nombre }) => ({
     ...(!nombre.trim() && { nombre: t("mensaje.Falta.") }),
     ...(!chosen.size && { alcances: t("cuentas.unAlcance") }),
@@ -107,7 +121,9 @@ function New({ onClose, onMade }) {
   return html`<${Dialog} title=${t("cuentas.nueva")} onClose=${onClose}>
     <${Form} action=${t("cuentas.crear")} check=${check} onSend=${create}>
       ${(faults) => html`
-        <${Field} label=${t("cuentas.nombre")} name="nombre" maxlength="200" autocomplete="off" autofocus error=${faults.nombre} />
+        <${Field}
+          label=${t("cuentas.nombre")} name="nombre" maxlength="200" autocomplete="off" autofocus error=${faults.nombre}
+        />
         <fieldset class="choices">
           <legend>${t("cuentas.alcances")}</legend>
           ${ALCANCES.map(

@@ -26,7 +26,10 @@ export default function Existencia({ params: { id } }) {
   return html`<${Page} title=${title} back=${link("/gestion/existencias")} narrow>
     ${
       producto.data &&
-      html`<p class="soft"><code>${producto.data.sku}</code> · <a href=${link(`/gestion/productos/${id}`)}>${t("existencias.alProducto")}</a></p>`
+      html`<p class="soft">
+        <code>${producto.data.sku}</code> ·${" "}
+        <a href=${link(`/gestion/productos/${id}`)}>${t("existencias.alProducto")}</a>
+      </p>`
     }
     <${ProblemNote} problem=${stock.problem} onRetry=${stock.reload} />
     ${!stock.data && !stock.problem && html`<${Skeleton} rows=${3} />`}
@@ -97,7 +100,8 @@ function Move({ id, existencias, onDone }) {
     const body = { tipo, cantidad: Number(cantidad), ...(motivo.trim() && { motivo: motivo.trim() }) };
     if (tipo === "AJUSTE") body.fisico_esperado = existencias.fisico;
     // The same again, after a lost answer, is the same movement.
-    if (attempt.current.body !== JSON.stringify(body)) attempt.current = { body: JSON.stringify(body), clave: newKey() };
+    if (attempt.current.body !== JSON.stringify(body))
+      attempt.current = { body: JSON.stringify(body), clave: newKey() };
     const headers = { "Idempotency-Key": attempt.current.clave };
     setChanged(null);
     try {
@@ -135,7 +139,9 @@ function Move({ id, existencias, onDone }) {
           hint=${tipo === "AJUSTE" ? t("movimiento.ajuste.ayuda", { fisico: number(existencias.fisico) }) : undefined}
           error=${faults.cantidad}
         />
-        <${Field} label=${t("movimiento.motivo")} name="motivo" maxlength="500" autocomplete="off" error=${faults.motivo} />
+        <${Field}
+          label=${t("movimiento.motivo")} name="motivo" maxlength="500" autocomplete="off" error=${faults.motivo}
+        />
       `}
     <//>
   </section>`;

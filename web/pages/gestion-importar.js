@@ -68,7 +68,9 @@ function Preview({ file: { rows, ignored, missing, fault } }) {
   return html`
     <section class="card" aria-labelledby="vista">
       <h2 id="vista">${t("importar.vista")}</h2>
-      <p role="status" data-testid="resumen">${t("importar.resumen", { n: rows.length, good: number(good), bad: number(failures.length) })}</p>
+      <p role="status" data-testid="resumen">
+        ${t("importar.resumen", { n: rows.length, good: number(good), bad: number(failures.length) })}
+      </p>
       ${ignored.length > 0 && html`<p class="soft">${t("importar.ignoradas", { columnas: ignored.join(", ") })}</p>`}
       <${Sample} rows=${rows} />
       <fieldset class="choices">
@@ -97,7 +99,8 @@ function Sample({ rows }) {
         <tr>
           <th scope="col" class="figure">${t("importar.linea")}</th>
           <th scope="col">${t("campo.sku")}</th><th scope="col">${t("campo.producto")}</th>
-          <th scope="col" class="figure">${t("campo.precio")}</th><th scope="col" class="figure">${t("gestion.existencias")}</th>
+          <th scope="col" class="figure">${t("campo.precio")}</th>
+          <th scope="col" class="figure">${t("gestion.existencias")}</th>
         </tr>
       </thead>
       <tbody>
@@ -116,7 +119,8 @@ function Sample({ rows }) {
 function Progress({ state, total, done, counts, failures, pausedUntil, onAgain }) {
   const running = state === "running";
   useEffect(() => {
-    if (!running) announce(t(`importar.${state}`, { done: number(done), total: number(total) }), failures.length ? "bad" : "good");
+    if (!running)
+      announce(t(`importar.${state}`, { done: number(done), total: number(total) }), failures.length ? "bad" : "good");
   }, [running]);
   return html`
     <section class="card" aria-labelledby="progreso" data-testid="importacion" data-state=${state}>
@@ -140,7 +144,9 @@ function Progress({ state, total, done, counts, failures, pausedUntil, onAgain }
         ${
           running
             ? html`<${Button} kind="danger" onClick=${parar}>${t("importar.parar")}<//>`
-            : html`<a class="button primary" href=${link("/gestion")} onClick=${olvidarImportacion}>${t("importar.ver")}</a>
+            : html`<a class="button primary" href=${link("/gestion")} onClick=${olvidarImportacion}>
+                ${t("importar.ver")}
+              </a>
               <${Button} onClick=${onAgain}>${t("importar.otro")}<//>`
         }
       </div>
@@ -175,7 +181,10 @@ function Failures({ failures }) {
         </tbody>
       </table>
     <//>
-    ${failures.length > FAULTS_SHOWN && html`<p class="soft small">${t("importar.masFallos", { n: failures.length - FAULTS_SHOWN })}</p>`}
+    ${
+      failures.length > FAULTS_SHOWN &&
+      html`<p class="soft small">${t("importar.masFallos", { n: failures.length - FAULTS_SHOWN })}</p>`
+    }
   </section>`;
 }
 

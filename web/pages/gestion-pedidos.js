@@ -42,7 +42,12 @@ const fits = ({ estado, cliente_id }, query) =>
 
 /** What the address says, as the service is asked. Days are those of the person's time zone, `hasta` is included. */
 function asked({ estado, desde, hasta, cliente }) {
-  return { estado: ESTADOS.includes(estado) ? estado : "", desde: midnight(desde, 0), hasta: midnight(hasta, 1), cliente_id: cliente };
+  return {
+    estado: ESTADOS.includes(estado) ? estado : "",
+    desde: midnight(desde, 0),
+    hasta: midnight(hasta, 1),
+    cliente_id: cliente,
+  };
 }
 
 function midnight(day, later) {

@@ -159,7 +159,9 @@ function Sale({ producto, etag, onChanged }) {
       ${
         producto.activo
           ? html`<span class="badge good" data-testid="venta"><${Icon} name="bien" />${t("producto.activo")}</span>`
-          : html`<span class="badge neutral" data-testid="venta"><${Icon} name="cerrar" />${t("producto.retirado")}</span>`
+          : html`<span class="badge neutral" data-testid="venta">
+              <${Icon} name="cerrar" />${t("producto.retirado")}
+            </span>`
       }
     </div>
     <${Stock} id=${producto.id} />

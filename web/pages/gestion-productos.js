@@ -37,7 +37,9 @@ export default function Productos({ query }) {
           value=${estado}
           onChange=${(event) => go("/gestion", { ...query, estado: event.target.value }, { replace: true })}
         >
-          ${Object.keys(FILTROS).map((name) => html`<option value=${name}>${t(`productos.${name || "todos"}`)}</option>`)}
+          ${Object.keys(FILTROS).map(
+            (name) => html`<option value=${name}>${t(`productos.${name || "todos"}`)}</option>`,
+          )}
         </select>
       </label>
     </search>

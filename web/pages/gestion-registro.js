@@ -9,6 +9,7 @@ import { go, link } from "../lib/router.js";
 import { Button, Empty, More, ProblemNote, Skeleton } from "../lib/ui.js";
 
 const SERVICIOS = ["auth", "productos", "inventario", "pedidos"];
+const COLUMNAS = ["cuando", "suceso", "objeto", "autor", "origen", "detalle"];
 const PATH = "/gestion/registro";
 
 export default function Registro({ query }) {
@@ -43,14 +44,20 @@ function Filters({ query, servicio }) {
         </label>`,
       )}
       <${Button} type="submit">${t("registro.filtrar")}<//>
-      ${(query.autor || query.objeto) && html`<a class="button quiet" href=${link(PATH, { servicio })}>${t("pedidos.filtro.quitar")}</a>`}
+      ${
+        (query.autor || query.objeto) &&
+        html`<a class="button quiet" href=${link(PATH, { servicio })}>${t("pedidos.filtro.quitar")}</a>`
+      }
     </form>
   </search>`;
 }
 
 function Entries({ servicio, autor, objeto }) {
   const pages = usePages(`/${servicio}/auditoria`, { autor, objeto, limite: 50 });
-  if (!pages.items) return pages.problem ? html`<${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />` : html`<${Skeleton} rows=${6} />`;
+  if (!pages.items)
+    return pages.problem
+      ? html`<${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />`
+      : html`<${Skeleton} rows=${6} />`;
   if (!pages.items.length) return html`<${Empty} icon="pedidos" title=${t("registro.nada")} />`;
   return html`
     <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
@@ -58,7 +65,7 @@ function Entries({ servicio, autor, objeto }) {
       <table data-testid="registro">
         <thead>
           <tr>
-            ${["cuando", "suceso", "objeto", "autor", "origen", "detalle"].map((name) => html`<th scope="col" key=${name}>${t(`registro.${name}`)}</th>`)}
+            ${COLUMNAS.map((name) => html`<th scope="col" key=${name}>${t(`registro.${name}`)}</th>`)}
           </tr>
         </thead>
         <tbody>

@@ -11,13 +11,16 @@ import { Button, Icon, More, ProblemNote, Skeleton, Time, announce, confirm } fr
 
 export default function Usuarios() {
   const pages = usePages("/auth/usuarios", { limite: 50 });
-  const replace = (changed) => pages.change((items) => items.map((usuario) => (usuario.id === changed.id ? changed : usuario)));
+  const replace = (changed) =>
+    pages.change((items) => items.map((usuario) => (usuario.id === changed.id ? changed : usuario)));
   return html`<${Gestion} title=${t("gestion.usuarios")}>
     <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
     ${
       pages.items
         ? html`<ul class="rows" data-testid="usuarios">
-          ${pages.items.map((usuario) => html`<li key=${usuario.id}><${Usuario} usuario=${usuario} onChanged=${replace} /></li>`)}
+          ${pages.items.map(
+            (usuario) => html`<li key=${usuario.id}><${Usuario} usuario=${usuario} onChanged=${replace} /></li>`,
+          )}
         </ul>`
         : !pages.problem && html`<${Skeleton} rows=${6} />`
     }
@@ -61,7 +64,10 @@ function Usuario({ usuario, onChanged }) {
             ? html`<span class="badge good"><${Icon} name="bien" />${t("usuarios.activo")}</span>`
             : html`<span class="badge bad"><${Icon} name="cerrar" />${t("usuarios.inactivo")}</span>`
         }
-        ${id === propio.value.id && html`<span class="badge neutral"><${Icon} name="cuenta" />${t("usuarios.usted")}</span>`}
+        ${
+          id === propio.value.id &&
+          html`<span class="badge neutral"><${Icon} name="cuenta" />${t("usuarios.usted")}</span>`
+        }
       </span>
     </span>
     <span class="row-actions">

@@ -21,21 +21,32 @@ const LINES = [
 export const circuitosDe = (documents) =>
   LINES.map(({ de, nombre }) => {
     const known = documents[de]?.circuitos.find((circuito) => circuito.nombre === nombre);
-    return { de, nombre, estado: known?.estado ?? null, fallos: known?.fallos ?? 0, abre_hasta: known?.abre_hasta ?? null };
+    return {
+      de,
+      nombre,
+      estado: known?.estado ?? null,
+      fallos: known?.fallos ?? 0,
+      abre_hasta: known?.abre_hasta ?? null,
+    };
   });
 
 export function Diagrama({ documents }) {
   const circuitos = circuitosDe(documents);
   return html`<svg class="diagram" viewBox="0 0 400 300" role="img" aria-label=${t("operacion.diagrama")}>
     ${LINES.map((line, at) => html`<${Line} key=${at} ...${line} circuito=${circuitos[at]} />`)}
-    ${SERVICIOS.map((servicio) => html`<${Node} key=${servicio} servicio=${servicio} documento=${documents[servicio]} />`)}
+    ${SERVICIOS.map(
+      (servicio) => html`<${Node} key=${servicio} servicio=${servicio} documento=${documents[servicio]} />`,
+    )}
   </svg>`;
 }
 
 function Node({ servicio, documento }) {
   const [x, y] = PLACES[servicio];
   const { por_segundo, latencia_ms } = documento?.peticiones ?? {};
-  return html`<g class=${documento ? "node" : "node down"} transform="translate(${x} ${y})" data-testid="servicio" data-servicio=${servicio}>
+  return html`<g
+    class=${documento ? "node" : "node down"} transform="translate(${x} ${y})"
+    data-testid="servicio" data-servicio=${servicio}
+  >
     <rect width=${BOX.width} height=${BOX.height} rx="12" />
     <text class="node-name" x="14" y="27">${t(`nombre.${servicio}`)}</text>
     ${
@@ -52,7 +63,9 @@ function Node({ servicio, documento }) {
 function Line({ from, to, word, anchor, circuito: { estado, abre_hasta } }) {
   const middle = [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2];
   const angle = (Math.atan2(to[1] - from[1], to[0] - from[0]) * 180) / Math.PI;
-  return html`<g class="circuit ${(estado ?? "desconocido").toLowerCase()}" data-testid="circuito" data-estado=${estado ?? ""}>
+  return html`<g
+    class="circuit ${(estado ?? "desconocido").toLowerCase()}" data-testid="circuito" data-estado=${estado ?? ""}
+  >
     <line class="wire" x1=${from[0]} y1=${from[1]} x2=${to[0]} y2=${to[1]} />
     <path class="tip" d="M0 0l-9 -5v10z" transform="translate(${to[0]} ${to[1]}) rotate(${angle})" />
     <g transform="translate(${middle[0]} ${middle[1]}) rotate(${angle})">

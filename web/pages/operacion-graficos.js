@@ -13,7 +13,8 @@ const RUTAS = 10;
 export function Graficos({ documents, history }) {
   const [servicio, setServicio] = useState("pedidos");
   const drawn = (title, unit, series, extra) => html`<${Plot}
-    title=${t(title)} unit=${unit} series=${series} columns=${history.columns(series.map(({ name }) => name))} extra=${extra}
+    title=${t(title)} unit=${unit} extra=${extra}
+    series=${series} columns=${history.columns(series.map(({ name }) => name))}
   />`;
   const each = (name) => SERVICIOS.map((one) => ({ name: `${one}.${name}`, label: t(`nombre.${one}`) }));
   const choice = html`<label class="choose">
@@ -54,7 +55,9 @@ function Rutas({ servicio, rutas }) {
         <thead>
           <tr>
             <th scope="col">${t("operacion.ruta")}</th>
-            ${["porSegundo", "errores", ...PERCENTILES].map((name) => html`<th scope="col" class="figure" key=${name}>${t(`cifra.${name}`)}</th>`)}
+            ${["porSegundo", "errores", ...PERCENTILES].map(
+              (name) => html`<th scope="col" class="figure" key=${name}>${t(`cifra.${name}`)}</th>`,
+            )}
           </tr>
         </thead>
         <tbody>

@@ -22,7 +22,9 @@ export function Ahora({ documents }) {
           </tr>
         </thead>
         <tbody>
-          ${SERVICIOS.map((servicio) => html`<${Row} key=${servicio} servicio=${servicio} documento=${documents[servicio]} />`)}
+          ${SERVICIOS.map(
+            (servicio) => html`<${Row} key=${servicio} servicio=${servicio} documento=${documents[servicio]} />`,
+          )}
         </tbody>
       </table>
     <//>
@@ -31,7 +33,9 @@ export function Ahora({ documents }) {
 
 function Row({ servicio, documento }) {
   const head = html`<th scope="row">
-    <span class="nowrap ${documento ? "up" : "down"}"><${Icon} name=${documento ? "bien" : "cerrar"} />${t(`nombre.${servicio}`)}</span>
+    <span class="nowrap ${documento ? "up" : "down"}">
+      <${Icon} name=${documento ? "bien" : "cerrar"} />${t(`nombre.${servicio}`)}
+    </span>
     ${
       documento &&
       html`<span class="since soft nowrap">
@@ -52,7 +56,9 @@ function Row({ servicio, documento }) {
 
 /** Who waits for what, and how many may. */
 export function Colas({ documents }) {
-  const colas = SERVICIOS.flatMap((servicio) => (documents[servicio]?.colas ?? []).map((cola) => ({ servicio, ...cola })));
+  const colas = SERVICIOS.flatMap((servicio) =>
+    (documents[servicio]?.colas ?? []).map((cola) => ({ servicio, ...cola })),
+  );
   if (!colas.length) return null;
   return html`<section class="stack" aria-labelledby="colas">
     <h2 id="colas">${t("operacion.colas")}</h2>
@@ -61,7 +67,8 @@ export function Colas({ documents }) {
         <thead>
           <tr>
             <th scope="col">${t("operacion.servicio")}</th><th scope="col">${t("cola.nombre")}</th>
-            <th scope="col" class="figure">${t("cola.ahora")}</th><th scope="col" class="figure">${t("cola.maximo")}</th>
+            <th scope="col" class="figure">${t("cola.ahora")}</th>
+            <th scope="col" class="figure">${t("cola.maximo")}</th>
             <th scope="col">${t("cola.lleno")}</th>
           </tr>
         </thead>

@@ -18,7 +18,9 @@ const SECURITY_MS = 10_000;
 export default function Operacion() {
   const [paused, setPaused] = useState(false);
   const { documents, problems, history } = useOperation(paused);
-  const toggle = html`<${Button} onClick=${() => setPaused(!paused)}>${t(paused ? "operacion.seguir" : "operacion.pausar")}<//>`;
+  const toggle = html`<${Button} onClick=${() => setPaused(!paused)}>
+    ${t(paused ? "operacion.seguir" : "operacion.pausar")}
+  <//>`;
   return html`<${Page} title=${t("nav.operacion")} actions=${toggle}>
     ${
       documents
@@ -53,8 +55,10 @@ function State({ documents, problems, paused }) {
   const down = SERVICIOS.filter((servicio) => !documents[servicio]);
   if (paused) return html`<${Note} live><p>${t("operacion.pausada")}</p><//>`;
   if (!down.length) return null;
-  return html`<${Note} kind="bad" live title=${t("operacion.caidos", { nombres: down.map((name) => t(`nombre.${name}`)).join(", ") })}>
-    ${down.map((name) => html`<p key=${name}>${t(`nombre.${name}`)}: <code>${problems[name].status || ""} ${problems[name].slug}</code></p>`)}
+  const nombres = down.map((name) => t(`nombre.${name}`)).join(", ");
+  const why = ({ status, slug }) => html`<code>${status || ""} ${slug}</code>`;
+  return html`<${Note} kind="bad" live title=${t("operacion.caidos", { nombres })}>
+    ${down.map((name) => html`<p key=${name}>${t(`nombre.${name}`)}: ${why(problems[name])}</p>`)}
   <//>`;
 }
 

@@ -25,7 +25,10 @@ import { updated } from "./pedidos.js";
 /** In these an order can be cancelled by whom it belongs to. */
 const CANCELABLES = new Set(["SOLICITADO", "RESERVADO"]);
 
-/** @param {{params: {id: string}, back?: string, Extra?: Function}} props  Extra: gets `{ pedido, onChanged }`, stands with the state */
+/**
+ * @param {{params: {id: string}, back?: string, Extra?: Function}} props  Extra: beside the state, gets
+ *   `{ pedido, onChanged }`
+ */
 export default function Pedido({ params: { id }, back = link("/pedidos"), Extra }) {
   const { data, problem, reload, change } = useLoad((signal) => read(id, signal), [id]);
 
@@ -36,7 +39,11 @@ export default function Pedido({ params: { id }, back = link("/pedidos"), Extra 
 
   return html`<${Page} title=${t("pedido.titulo")} back=${back}>
     <${ProblemNote} problem=${problem} onRetry=${reload} />
-    ${data ? html`<${Detail} ...${data} Extra=${Extra} onChanged=${reload} />` : !problem && html`<${Skeleton} rows=${3} />`}
+    ${
+      data
+        ? html`<${Detail} ...${data} Extra=${Extra} onChanged=${reload} />`
+        : !problem && html`<${Skeleton} rows=${3} />`
+    }
   <//>`;
 }
 
@@ -63,9 +70,11 @@ function Detail({ pedido, pasos, Extra, onChanged }) {
         </div>
         <p role="status">${t(`pedido.fase.${pedido.fase}`)}</p>
         ${pedido.estado === "CANCELADO" && html`<${Reason} motivo=${pedido.motivo} />`}
-        ${pedido.fase === "RESERVADO" &&
-        pedido.reserva_expira_en &&
-        html`<${TimeLeft} until=${pedido.reserva_expira_en} />`}
+        ${
+          pedido.fase === "RESERVADO" &&
+          pedido.reserva_expira_en &&
+          html`<${TimeLeft} until=${pedido.reserva_expira_en} />`
+        }
         ${Extra && html`<${Extra} pedido=${pedido} onChanged=${onChanged} />`}
         ${CANCELABLES.has(pedido.fase) && html`<${Cancel} id=${pedido.id} onDone=${onChanged} />`}
       </section>

@@ -11,23 +11,35 @@ import { Problem } from "../lib/problems.js";
 const fields = (text) => parse(text).map((record) => record.fields);
 
 test("quotes, separators and line breaks inside a field, as RFC 4180 has them", () => {
-  assert.deepEqual(fields('a,"b ""c"", d",\r\n"1\r\n2",,3\r\n'), [["a", 'b "c", d', ""], ["1\r\n2", "", "3"]]);
+  assert.deepEqual(fields('a,"b ""c"", d",\r\n"1\r\n2",,3\r\n'), [
+    ["a", 'b "c", d', ""],
+    ["1\r\n2", "", "3"],
+  ]);
   assert.deepEqual(fields("a,b"), [["a", "b"]]);
   assert.deepEqual(fields(""), []);
   assert.deepEqual(fields('""\n"x"'), [["x"]]);
 });
 
 test("spreadsheets begin with a mark and part by semicolons", () => {
-  assert.deepEqual(fields("\uFEFFsku;precio\nA;1,50\n"), [["sku", "precio"], ["A", "1,50"]]);
+  assert.deepEqual(fields("\uFEFFsku;precio\nA;1,50\n"), [
+    ["sku", "precio"],
+    ["A", "1,50"],
+  ]);
 });
 
 test("a record's line is where it begins, whatever is in the one before", () => {
-  assert.deepEqual(parse('a\n"1\n2\n3"\n\nb').map(({ line }) => line), [1, 2, 6]);
+  assert.deepEqual(
+    parse('a\n"1\n2\n3"\n\nb').map(({ line }) => line),
+    [1, 2, 6],
+  );
 });
 
 test("a quote that is not closed, or has something behind, is no CSV", () => {
   for (const text of ['a\n"b', 'a\n"b"c']) {
-    assert.throws(() => parse(text), (fault) => fault instanceof CsvFault && fault.line === 2);
+    assert.throws(
+      () => parse(text),
+      (fault) => fault instanceof CsvFault && fault.line === 2,
+    );
   }
 });
 
@@ -49,10 +61,17 @@ test("a file says which line is at fault, and of what", () => {
   const { rows, ignored, missing } = rowsOf(text);
   assert.deepEqual([ignored, missing], [["color"], []]);
   assert.deepEqual(rows[0].producto, { sku: "A", nombre: "Uno", precio: "1.50" }, "no column says what describes it");
-  assert.deepEqual(rows.map(({ existencias }) => existencias), [3, null, null]);
+  assert.deepEqual(
+    rows.map(({ existencias }) => existencias),
+    [3, null, null],
+  );
   assert.deepEqual(
     rows.map(({ line, faults }) => [line, faults.map(({ campo, slug }) => `${campo} ${slug}`.trim())]),
-    [[2, []], [3, ["nombre falta", "precio precio", "existencias existencias", "sku repetido"]], [4, ["columnas"]]],
+    [
+      [2, []],
+      [3, ["nombre falta", "precio precio", "existencias existencias", "sku repetido"]],
+      [4, ["columnas"]],
+    ],
   );
   assert.deepEqual(rowsOf("sku;nombre\nA;Uno\n").missing, ["precio"]);
 });
@@ -80,7 +99,10 @@ test("a busy service makes everybody wait as long as it says, and no row is lost
   assert.deepEqual(waited, [9]);
   assert.equal(calls, 41);
   assert.ok(most <= 5, `${most} at a time`);
-  assert.deepEqual(outcomes.map(([line]) => line).sort((a, b) => a - b), rows.map(({ line }) => line));
+  assert.deepEqual(
+    outcomes.map(([line]) => line).sort((a, b) => a - b),
+    rows.map(({ line }) => line),
+  );
 });
 
 test("a refusal is final at once, and a service that stays away is given up", async () => {
@@ -96,7 +118,13 @@ test("a refusal is final at once, and a service that stays away is given up", as
       throw line === 1 ? new Problem({ status: 422, slug: "datos-invalidos" }) : busy(1);
     },
   });
-  assert.deepEqual([calls, failed], [{ 1: 1, 2: 8 }, { 1: 422, 2: 503 }]);
+  assert.deepEqual(
+    [calls, failed],
+    [
+      { 1: 1, 2: 8 },
+      { 1: 422, 2: 503 },
+    ],
+  );
 });
 
 test("an import that is told to stop begins no further row", async () => {
@@ -177,7 +205,11 @@ test("what is there already is left alone, or brought to what the row says", asy
 
 test("what the file has no column for stays as it is", async () => {
   const { api, productos } = shop();
-  await sendRow(api, { ...row("A", "Uno"), producto: { sku: "A", nombre: "Uno", descripcion: "larga", precio: "1.00" } }, {});
+  await sendRow(
+    api,
+    { ...row("A", "Uno"), producto: { sku: "A", nombre: "Uno", descripcion: "larga", precio: "1.00" } },
+    {},
+  );
   const [{ producto }] = rowsOf("sku,nombre,precio\nA,Dos,1").rows;
   assert.equal((await sendRow(api, { line: 2, producto, existencias: null }, { update: true })).kind, "actualizado");
   assert.deepEqual([productos.get("A").nombre, productos.get("A").descripcion], ["Dos", "larga"]);
@@ -197,7 +229,11 @@ test("of two versions each keeps what only it changed, and the other's stands wh
   const found = differences(Object.keys(base), base, propia, ajena);
   assert.deepEqual(
     found.map(({ campo, elegida }) => [campo, elegida]),
-    [["nombre", "propia"], ["precio", "ajena"], ["descripcion", "ajena"]],
+    [
+      ["nombre", "propia"],
+      ["precio", "ajena"],
+      ["descripcion", "ajena"],
+    ],
   );
   assert.deepEqual(changed(Object.keys(base), base, propia), { nombre: "Dos", descripcion: "mía" });
 });
