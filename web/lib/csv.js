@@ -1,4 +1,4 @@
-/** Comma-separated values (RFC 4180), and what spreadsheets make of them: byte order marks, semicolons, lone line feeds. */
+/** Comma-separated values (RFC 4180), and what spreadsheets make of them: byte order marks, semicolons. */
 
 /** A field that a spreadsheet would take for a formula, guarded or not. Source: OWASP, CSV Injection. */
 const FORMULA = /^'*[=+\-@\t\r]/;
