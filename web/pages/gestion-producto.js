@@ -95,7 +95,7 @@ function Editor({ producto, etag, onChanged }) {
 
 function Fields({ producto: { sku, nombre, precio, descripcion, moneda }, faults }) {
   return html`
-    <${Field} label=${t("campo.sku")} name="sku" maxlength="64" autocomplete="off" spellcheck="false" required
+    <${Field} label=${t("campo.sku")} name="sku" maxlength="64" autocomplete="off" spellcheck=${false} required
       defaultValue=${sku} error=${faults.sku} hint=${t("campo.sku.ayuda")} />
     <${Field} label=${t("campo.producto")} name="nombre" maxlength="200" autocomplete="off" required
       defaultValue=${nombre} error=${faults.nombre} />

@@ -40,7 +40,7 @@ function Filters({ query, servicio }) {
       ${["autor", "objeto"].map(
         (name) => html`<label key=${name}>
           ${t(`registro.${name}`)}
-          <input name=${name} autocomplete="off" spellcheck="false" maxlength="200" defaultValue=${query[name] ?? ""} />
+          <input name=${name} autocomplete="off" spellcheck=${false} maxlength="200" defaultValue=${query[name] ?? ""} />
         </label>`,
       )}
       <${Button} type="submit">${t("registro.filtrar")}<//>
