@@ -1,11 +1,13 @@
 """Pictures of each page for the documentation: `make screenshots` writes them anew."""
 
+import random
 import tempfile
 from pathlib import Path
 
-from browser.chromium import DESKTOP, PATIENCE_MS, PHONE, Visits, chromium
-from browser.steps import PASSWORD, go_to_cart, log_in, pedido_of, put_into_cart
-from e2e.helpers import ADMIN, SETTINGS
+from browser.chromium import DESKTOP, PATIENCE_MS, PHONE, Visits, chromium, until
+from browser.outage import killed
+from browser.steps import PASSWORD, go_to_cart, log_in, pedido_of, put_into_cart, show
+from e2e.helpers import ADMIN, SETTINGS, new_customer
 from playwright.sync_api import Page, expect
 
 from comanda.cli import gateway
@@ -15,6 +17,7 @@ from comanda.common.ports import free_ports
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 MAX_BYTES = 150_000
+ORDERS, MILLISECONDS_BETWEEN_ORDERS = 150, 60
 EMAIL = "ana@example.com"
 
 
@@ -28,6 +31,7 @@ def write_all() -> None:
             with chromium() as browser:
                 visits = Visits(browser, gateway.address(installation.variables))
                 _of_a_customer(visits, installation.api())
+                _of_the_administrator(visits, installation)
                 visits.close()
                 assert visits.unexpected == [], visits.unexpected
         finally:
@@ -69,9 +73,37 @@ def _of_a_customer(visits: Visits, nobody: Api) -> None:
     _take(desktop, "cuenta-escritorio-claro")
 
 
+def _of_the_administrator(visits: Visits, installation: Installation) -> None:
+    """Also the moments after a service died, under orders that keep coming."""
+    page = visits.new("#/entrar", color_scheme="light", **DESKTOP)
+    log_in(page, *ADMIN)
+    show(page, "gestion/existencias?ver=pocas&umbral=100")
+    _take(page, "gestion-escritorio-claro")
+    visits.expect_answer(503)
+    show(page, "operacion")
+    customers = [new_customer(installation) for _ in range(3)]
+    (producto, *_) = customers[0].all("productos", "/productos", buscar="MAT-004")
+    lineas = [{"producto_id": producto["id"], "cantidad": 1}]
+
+    def order() -> int:
+        page.wait_for_timeout(MILLISECONDS_BETWEEN_ORDERS)
+        customer = random.choice(customers)  # noqa: S311  # of a picture
+        return customer.request("pedidos", "POST", "/pedidos", json={"lineas": lineas}).status_code
+
+    for _ in range(ORDERS):
+        assert order() == 201
+    with killed(installation, "inventario"):
+        circuit = page.get_by_test_id("circuitos").get_by_role("listitem").first
+        until(page, lambda: order() and "abierto" in circuit.inner_text())
+        _take(page, "operacion-escritorio-claro")
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size(PHONE["viewport"])
+        _take(page, "operacion-telefono-oscuro")
+
+
 def _sell_out(admin: Api) -> None:
-    """Of two products there is little or nothing left, so that the shop shows all that it can say."""
-    for sku, fisico in (("CAF-003", 0), ("CAF-004", 3)):
+    """Of some there is little or nothing left, so that the shop shows all that it can say; of one, enough for many."""
+    for sku, fisico in (("CAF-003", 0), ("CAF-004", 3), ("MAT-004", 5_000)):
         (producto,) = admin.all("productos", "/productos", buscar=sku)
         ajuste = {"tipo": "AJUSTE", "cantidad": fisico, "fisico_esperado": 100, "motivo": "Recuento"}
         answer = admin.request("inventario", "POST", f"/inventario/{producto['id']}/movimientos", json=ajuste)

@@ -2,15 +2,22 @@
 
 import os
 import re
-from typing import Any
+from typing import Any, Literal
 
-from browser.chromium import Visits
+import pytest
+from browser.chromium import DESKTOP, PHONE, Visits
 from e2e.helpers import new_customer as other_customer
 from e2e.helpers import new_product
 from playwright.sync_api import Page, expect
 
 from comanda.cli.api import Api
 from comanda.cli.installation import Installation
+
+Theme = Literal["light", "dark"]
+Size = dict[str, Any]
+SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+LOOKS = pytest.mark.parametrize(("theme", "size"), [("dark", PHONE), ("light", DESKTOP)], ids=["phone", "desktop"])
+"""Both themes and both sizes; colours depend on the one, the order of things on the other."""
 
 PASSWORD = "tres gatos verdes en el tejado"  # of accounts that live as long as a test
 
@@ -74,3 +81,10 @@ def sell(admin: Api, tienda: Installation, sku: str, cantidad: int) -> None:
     lineas = [{"producto_id": producto["id"], "cantidad": cantidad}]
     made = other_customer(tienda).request("pedidos", "POST", "/pedidos", json={"lineas": lineas})
     assert made.status_code == 201, made.text
+
+
+def show(page: Page, name: str) -> None:
+    """Goes there, and waits until nothing is loading."""
+    page.goto(f"/#/{name}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator(".skeletons")).to_have_count(0)

@@ -1,12 +1,11 @@
 """What the client looks like to whom: language, theme, size of the first load, accessibility."""
 
 import sys
-from typing import Any, Literal
 
 import pytest
 from browser.accessible import assert_accessible
-from browser.chromium import DESKTOP, PHONE, Visits, until
-from browser.steps import go_to_cart, new_customer, put_into_cart, sell, sku_of
+from browser.chromium import PHONE, Visits, until
+from browser.steps import LOOKS, SIZES, Size, Theme, go_to_cart, new_customer, put_into_cart, sell, show, sku_of
 from playwright.sync_api import Page, expect
 
 from comanda.cli.api import Api
@@ -14,10 +13,6 @@ from comanda.cli.installation import Installation
 
 VISITOR = ("tienda", "entrar", "registro", "olvidada", "restablecer", "verificar", "en-ninguna-parte")
 CUSTOMER = ("tienda", "carrito", "pedidos", "pedidos?estado=CANCELADO", "cuenta")
-
-Theme = Literal["light", "dark"]
-Size = dict[str, Any]
-SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 
 MAX_FIRST_LOAD_BYTES = 150_000
 MAX_LAYOUT_SHIFT = 0.05
@@ -111,11 +106,10 @@ class TestAccesibilidad:
         """Visitors' pages, and those of somebody who has bought; on a phone and on a desktop."""
         page = visits.new(color_scheme=theme, **PHONE)
         for name in VISITOR:
-            _show(page, name)
+            show(page, name)
             assert_accessible(page)
 
-    @SIZES
-    @pytest.mark.parametrize("theme", ["light", "dark"])
+    @LOOKS
     def test_de_quien_compra(self, visits: Visits, tienda: Installation, admin: Api, theme: Theme, size: Size) -> None:
         visits.expect_answer(409)
         page, _ = new_customer(visits, tienda.api(), color_scheme=theme, **size)
@@ -147,14 +141,8 @@ class TestAccesibilidad:
         expect(page.get_by_test_id("estado")).to_have_text("Cancelado")
         assert_accessible(page)
         for name in CUSTOMER:
-            _show(page, name)
+            show(page, name)
             assert_accessible(page)
-
-
-def _show(page: Page, name: str) -> None:
-    page.goto(f"/#/{name}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.locator(".skeletons")).to_have_count(0)
 
 
 def _background(page: Page) -> list[int]:
