@@ -5,6 +5,7 @@ import re
 import time
 
 import httpx2
+from browser.accessible import assert_accessible
 from browser.chromium import Visits
 from browser.steps import PASSWORD, go_to_cart, log_in, new_customer, new_email, pedido_of, pedidos_of, put_into_cart
 from playwright.sync_api import Page, expect
@@ -90,6 +91,36 @@ class TestCaducidad:
             page.goto("/#/cuenta")
             page.get_by_role("button", name="Salir").click()
             expect(page.get_by_role("heading", name="Pida con tranquilidad")).to_be_visible()
+
+
+class TestSesiones:
+    def test_quien_entro_hace_tiempo_dice_su_password(self, visits: Visits, tienda: Installation) -> None:
+        """One's other session is ended from the account's page, and then all; here every log-in is too long ago."""
+        visits.expect_answer(401, 422)
+        email = _registered(visits)
+        tienda.api().login(email, PASSWORD)
+        page = visits.new("#/entrar")
+        log_in(page, email, PASSWORD)
+        page.get_by_role("link", name="Cuenta").click()
+        sessions = page.get_by_test_id("sesion")
+        expect(sessions).to_have_count(2)
+        sessions.filter(has_not_text="Esta").get_by_role("button", name="Cerrar").click()
+        dialog = page.get_by_role("dialog")
+        field = dialog.get_by_label("Contraseña", exact=True)
+        expect(field).to_be_focused()
+        field.fill("no es esta, seguro")
+        dialog.get_by_role("button", name="Cerrar").last.click()
+        expect(dialog).to_contain_text("No es la contraseña.")
+        assert_accessible(page)
+        field.fill(PASSWORD)
+        dialog.get_by_role("button", name="Cerrar").last.click()
+        expect(sessions).to_have_count(1)
+        expect(sessions).to_contain_text("Esta")
+        page.get_by_role("button", name="Cerrar todas").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cerrar todas").click()
+        field.fill(PASSWORD)
+        page.get_by_role("dialog").get_by_role("button", name="Cerrar todas").click()
+        expect(page.get_by_role("heading", name="Pida con tranquilidad")).to_be_visible()
 
 
 def _registered(visits: Visits) -> str:

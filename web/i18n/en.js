@@ -110,6 +110,8 @@ export default {
   "sesiones.cerrada": "Session ended; it stops working within minutes.",
   "sesiones.desconocida": "Unknown device",
   "sesiones.todas": "End all",
+  "sesiones.una.titulo": "End this session?",
+  "sesiones.porque": "You logged in a while ago: to be sure that it is you, enter your password.",
   "sesiones.todas.titulo": "End all sessions?",
   "sesiones.todas.texto": "This device is logged out too.",
 

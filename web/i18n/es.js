@@ -110,6 +110,8 @@ export default {
   "sesiones.cerrada": "Sesión cerrada; deja de valer en unos minutos.",
   "sesiones.desconocida": "Dispositivo desconocido",
   "sesiones.todas": "Cerrar todas",
+  "sesiones.una.titulo": "¿Cerrar esta sesión?",
+  "sesiones.porque": "Hace tiempo que entró: para estar seguros de que es usted, escriba su contraseña.",
   "sesiones.todas.titulo": "¿Cerrar todas las sesiones?",
   "sesiones.todas.texto": "También saldrá de este dispositivo.",
 

@@ -1,27 +1,37 @@
 /** Where one is logged in. */
 
-import { remove } from "../lib/api.js";
+import { post, remove } from "../lib/api.js";
+import { Form } from "../lib/form.js";
 import { html, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { usePages } from "../lib/load.js";
-import { olvidar } from "../lib/session.js";
-import { Button, Icon, More, ProblemNote, Skeleton, Time, announce, confirm } from "../lib/ui.js";
+import { olvidar, salir } from "../lib/session.js";
+import { Button, Dialog, Icon, More, ProblemNote, Skeleton, Time, announce, confirm } from "../lib/ui.js";
+import { CurrentPassword } from "./cuenta-campos.js";
+
+/** Who logged in long ago has to say the password. */
+const RECIENTE = "autenticacion-reciente-requerida";
 
 export function Sesiones() {
   const pages = usePages("/auth/yo/sesiones", { limite: 10 });
   const [problem, setProblem] = useState(null);
+  const [asking, setAsking] = useState(null); // { sesion }, what the password is asked for; all of them without one
+
+  const ended = (sesion) => {
+    if (sesion.actual) return olvidar();
+    pages.change((items) => items.filter(({ id }) => id !== sesion.id));
+    return announce(t("sesiones.cerrada"));
+  };
+  const refused = (problem, sesion) => (problem.slug === RECIENTE ? setAsking({ sesion }) : setProblem(problem));
 
   const end = async (sesion) => {
     setProblem(null);
     try {
       await remove(`/auth/yo/sesiones/${sesion.id}`);
-      if (sesion.actual) return olvidar();
-      pages.change((items) => items.filter(({ id }) => id !== sesion.id));
-      announce(t("sesiones.cerrada"));
+      ended(sesion);
     } catch (problem) {
-      setProblem(problem);
+      refused(problem, sesion);
     }
-    return undefined;
   };
 
   const endAll = async () => {
@@ -36,8 +46,16 @@ export function Sesiones() {
       await remove("/auth/yo/sesiones");
       olvidar();
     } catch (problem) {
-      setProblem(problem);
+      refused(problem);
     }
+  };
+
+  const endWithPassword = async ({ password }) => {
+    const { sesion } = asking;
+    await post("/auth/yo/sesiones/terminar", { password, ...(sesion && { sesion: sesion.id }) });
+    setAsking(null);
+    if (sesion) ended(sesion);
+    else await salir(); // what was ended with the password are all others
   };
 
   return html`<section class="card" aria-labelledby="sesiones">
@@ -54,6 +72,17 @@ export function Sesiones() {
     }
     <${More} pages=${pages} />
     <${Button} kind="danger" onClick=${endAll}>${t("sesiones.todas")}<//>
+    ${
+      asking &&
+      html`<${Dialog} title=${t(asking.sesion ? "sesiones.una.titulo" : "sesiones.todas.titulo")} onClose=${() => setAsking(null)}>
+        <p>${t("sesiones.porque")}</p>
+        <${Form}
+          action=${t(asking.sesion ? "sesiones.cerrar" : "sesiones.todas")} kind="danger" onSend=${endWithPassword}
+        >
+          ${(faults) => html`<${CurrentPassword} error=${faults.password} autofocus />`}
+        <//>
+      <//>`
+    }
   </section>`;
 }
 
