@@ -13,6 +13,7 @@ import httpx2
 from attack.target import PASSWORD, SERVICES, Target, some_email
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from llavero import Llave, Llavero
 
 Place = tuple[str | int, ...]
 """The way to a value: `("lineas", 0, "cantidad")`."""
@@ -105,6 +106,28 @@ async def _totp_codigos(target: Target) -> Sample:
 async def _totp_baja(target: Target) -> Sample:
     active = await _totp_codigos(target)
     return replace(active, path="/auth/yo/totp/desactivar", body={"password": PASSWORD, **active.body})
+
+
+async def _passkey(target: Target) -> Sample:
+    headers = target.cliente(await target.registrar(some_email()))
+    return Sample("auth", "POST", "/auth/yo/passkeys/opciones", {"password": PASSWORD}, headers)
+
+
+async def _passkey_nueva(target: Target) -> Sample:
+    return (await _con_passkey(target))[1]
+
+
+async def _con_passkey(target: Target) -> tuple[Llave, Sample]:
+    options = await _passkey(target)
+    llave, credencial = Llavero().crear((await send(target, options)).json())
+    return llave, replace(options, path="/auth/yo/passkeys", body={"nombre": "Móvil", "credencial": credencial})
+
+
+async def _sesion_con_passkey(target: Target) -> Sample:
+    llave, sample = await _con_passkey(target)
+    await send(target, sample)
+    options = (await target.auth.post("/auth/sesion/passkey/opciones")).json()
+    return Sample("auth", "POST", "/auth/sesion/passkey", {"credencial": Llavero().usar(llave, options)}, {})
 
 
 async def _sesiones(target: Target) -> Sample:
@@ -202,6 +225,9 @@ SAMPLES: dict[str, Callable[[Target], Awaitable[Sample]]] = {
     "POST /auth/yo/totp/confirmar": _totp_confirmado,
     "POST /auth/yo/totp/codigos": _totp_codigos,
     "POST /auth/yo/totp/desactivar": _totp_baja,
+    "POST /auth/yo/passkeys/opciones": _passkey,
+    "POST /auth/yo/passkeys": _passkey_nueva,
+    "POST /auth/sesion/passkey": _sesion_con_passkey,
     "POST /auth/yo/borrar": _borrada,
     "POST /auth/yo/sesiones/terminar": _sesiones,
     "POST /auth/clientes": _cliente_nuevo,

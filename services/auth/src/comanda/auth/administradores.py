@@ -10,6 +10,7 @@ from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
 from comanda.auth.politica import Politica
 from comanda.auth.repository import Repository
+from comanda.auth.repository_passkeys import RepositoryPasskeys
 from comanda.auth.repository_totp import RepositoryTotp
 from comanda.auth.tables import auditoria
 from comanda.common.audit import Audit
@@ -41,6 +42,7 @@ class Administradores:
         self._database = database
         self._repository = Repository(database)
         self._totp = RepositoryTotp(database)
+        self._passkeys = RepositoryPasskeys(database)
         self._clock = clock
         self._audit = Audit(auditoria, database, clock)
         self._passwords = passwords
@@ -51,7 +53,7 @@ class Administradores:
     async def nombrar(self, email: str, password: str, *, orden: str) -> Nombramiento:
         """Makes that user an active administrator with that password, registering it if necessary.
 
-        Who had the account is out: sessions, known places and second factor go, and its address is told.
+        Who had the account is out: sessions, known places, passkeys and second factor go, and its address is told.
 
         Args:
             orden: the command, for the audit log.
@@ -84,6 +86,7 @@ class Administradores:
         await self._repository.actualizar_usuario(connection, replace(cambiado, password_hash=password_hash))
         await self._repository.terminar_familias_de(connection, usuario.id, self._clock.now())
         await self._origenes.olvidar(connection, usuario.id)
+        await self._passkeys.quitar_todas(connection, usuario.id)
         tenia_factor = await self._totp.quitar_factor(connection, usuario.id)
         await self._buzon.echar(connection, usuario.id, "aviso-password")
         return Nombramiento(nuevo=False, tenia_factor=tenia_factor)

@@ -10,6 +10,7 @@ from comanda.auth import (
     routes,
     routes_clientes,
     routes_oauth,
+    routes_passkeys,
     routes_password,
     routes_privacidad,
     routes_sesion_web,
@@ -28,6 +29,7 @@ from comanda.auth.key_store import KeyStore
 from comanda.auth.keys import SigningKeys
 from comanda.auth.master_keys import MasterKeys
 from comanda.auth.origenes import Origenes
+from comanda.auth.passkeys import Passkeys
 from comanda.auth.passwords import Passwords
 from comanda.auth.politica import Politica
 from comanda.auth.privacidad import Privacidad
@@ -91,6 +93,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
                 routes_sesion_web.routes,
                 routes_terminadas.routes,
                 routes_totp.routes,
+                *routes_passkeys.routes,
                 routes_privacidad.routes,
                 routes_clientes.routes,
                 routes_oauth.routes,
@@ -158,6 +161,16 @@ def _auth(
     refresh_tokens = RefreshTokens(*master_keys.derive("refresh tokens"))
     enlaces = Enlaces(*master_keys.derive("mail links"))
     buzon = Buzon(settings, database, clock, enlaces)
+    sesiones = Sesiones(
+        settings,
+        database,
+        clock,
+        keys=keys,
+        refresh_tokens=refresh_tokens,
+        credenciales=credenciales,
+        paso=paso,
+        origenes=origenes,
+    )
     return Auth(
         Cuentas(
             database,
@@ -170,19 +183,22 @@ def _auth(
             buzon=buzon,
             origenes=origenes,
         ),
-        Sesiones(
-            settings,
-            database,
-            clock,
-            keys=keys,
-            refresh_tokens=refresh_tokens,
-            credenciales=credenciales,
-            paso=paso,
-            origenes=origenes,
-        ),
+        sesiones,
         FinDeSesiones(settings, database, clock, credenciales=credenciales),
         Terminadas(settings, database, clock),
         SegundoFactor(settings, database, clock, paso=paso, credenciales=credenciales),
+        Passkeys(
+            settings,
+            database,
+            clock,
+            master_keys=master_keys,
+            sesiones=sesiones,
+            credenciales=credenciales,
+            paso=paso,
+            throttling=throttling,
+            origenes=origenes,
+            buzon=buzon,
+        ),
         CuentasDeServicio(settings, database, clock, keys=keys, throttling=throttling),
         Recuperacion(
             database,

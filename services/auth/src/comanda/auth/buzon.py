@@ -126,7 +126,7 @@ class Buzon:
         return True
 
     def _enlace(self, correo: Correo, usuario: Usuario) -> str:
-        if correo.motivo == "aviso-password":
+        if correo.motivo == "aviso-password" or correo.motivo == "aviso-passkey":
             return ""
         caduca = int(self._clock.now().timestamp()) + self._plazo(correo)
         return correos.enlace(
@@ -147,7 +147,7 @@ def _transporte(settings: Settings) -> Transporte | None:
 
 def _procede(correo: Correo, usuario: Usuario) -> bool:
     """Whether the mail still has a point when its turn comes."""
-    if correo.motivo == "aviso-password":
+    if correo.motivo in ("aviso-password", "aviso-passkey"):
         return True
     return usuario.activo and not (correo.motivo == "verificar" and usuario.email_verificado)
 

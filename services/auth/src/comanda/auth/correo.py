@@ -18,6 +18,7 @@ ASUNTOS: Mapping[Motivo, str] = {
     "restablecer": "Una contraseña nueva para su cuenta",
     "verificar": "Confirme su dirección de correo",
     "aviso-password": "La contraseña de su cuenta ha cambiado",
+    "aviso-passkey": "Una llave de acceso nueva para su cuenta",
 }
 
 # Nothing in them is the choice of whoever caused the mail, or we would send anybody's words to anybody.
@@ -46,6 +47,14 @@ La contraseña de su cuenta ha cambiado.
 Si ha sido usted, no tiene que hacer nada.
 
 Si no ha sido usted, pida enseguida una contraseña nueva en {tienda} y avise a quien la atiende.
+""",
+    "aviso-passkey": """\
+Se ha añadido una llave de acceso (passkey) a su cuenta: con ella se entra sin contraseña.
+
+Si ha sido usted, no tiene que hacer nada.
+
+Si no ha sido usted, pida enseguida una contraseña nueva en {tienda}: así se quitan todas las llaves de acceso.
+Avise también a quien la atiende.
 """,
 }
 

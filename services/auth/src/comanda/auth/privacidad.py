@@ -9,8 +9,10 @@ import structlog
 from comanda.auth.buzon import Buzon
 from comanda.auth.credenciales import Credenciales, password_incorrecta
 from comanda.auth.domain import Familia, Usuario, activo, debe_quedar_admin
+from comanda.auth.domain_passkeys import Passkey
 from comanda.auth.origenes import Origenes
 from comanda.auth.repository import Repository
+from comanda.auth.repository_passkeys import RepositoryPasskeys
 from comanda.auth.repository_totp import RepositoryTotp
 from comanda.auth.segundo_paso import SegundoPaso
 from comanda.auth.tables import auditoria
@@ -39,6 +41,7 @@ class Datos:
 
     usuario: Usuario
     sesiones: Sequence[Familia]
+    passkeys: Sequence[Passkey]
     apuntes: Sequence[Entry]
 
 
@@ -56,6 +59,7 @@ class Privacidad:
         self._database = database
         self._repository = Repository(database)
         self._totp = RepositoryTotp(database)
+        self._passkeys = RepositoryPasskeys(database)
         self._clock = clock
         self._audit = Audit(auditoria, database, clock)
         self._credenciales = credenciales
@@ -69,10 +73,11 @@ class Privacidad:
         async with self._database.read() as connection:
             usuario = activo(await self._repository.leer_usuario(connection, usuario_id))
             sesiones = await self._repository.listar_familias(connection, usuario_id, self._clock.now(), most)
+            passkeys = await self._passkeys.listar(connection, usuario_id)
         suyos = await self._audit.page(most, autor=str(usuario_id), objeto=None)
         sobre = await self._audit.page(most, autor=None, objeto=str(usuario_id))
         apuntes = {entry.id: _sin_lugar_ajeno(entry, usuario_id) for entry in (*suyos.items, *sobre.items)}
-        return Datos(usuario, sesiones.items, [apuntes[key] for key in sorted(apuntes, reverse=True)])
+        return Datos(usuario, sesiones.items, passkeys, [apuntes[key] for key in sorted(apuntes, reverse=True)])
 
     async def borrar(
         self, usuario_id: UUID, *, password: str, codigo: str | None, sesion: UUID | None, origen: str
@@ -100,6 +105,7 @@ class Privacidad:
                 await self._repository.actualizar_usuario(connection, nadie)
                 await self._repository.terminar_familias_de(connection, usuario_id, self._clock.now())
                 await self._totp.quitar_factor(connection, usuario_id)
+                await self._passkeys.quitar_todas(connection, usuario_id)
                 await self._origenes.olvidar(connection, usuario_id)
                 await self._buzon.vaciar(connection, usuario_id)
                 await self._audit.tell(connection, "cuenta_borrada", usuario_id)

@@ -17,6 +17,7 @@ from comanda.auth.origenes import Origenes
 from comanda.auth.passwords import Passwords
 from comanda.auth.politica import Politica
 from comanda.auth.repository import Repository
+from comanda.auth.repository_passkeys import RepositoryPasskeys
 from comanda.auth.tables import auditoria
 from comanda.auth.throttling import Throttling
 from comanda.common.audit import Audit
@@ -52,6 +53,7 @@ class Recuperacion:
     ) -> None:
         self._database = database
         self._repository = Repository(database)
+        self._passkeys = RepositoryPasskeys(database)
         self._clock = clock
         self._buzon = buzon
         self._enlaces = enlaces
@@ -80,7 +82,9 @@ class Recuperacion:
             await self._audit.tell(connection, "password_olvidada")
 
     async def restablecer(self, token: str, nueva: str, *, origen: str) -> None:
-        """Sets the password and ends every session. Who could read the link has the address, so that is verified too.
+        """Sets the password, ends every session and removes every passkey: whoever has added one is out.
+
+        Who could read the link has the address, so that is verified too.
 
         Raises:
             EnlaceInvalido: of two uses at once, the second to get the user's row meets another password.
@@ -97,6 +101,7 @@ class Recuperacion:
             verificado = usuario.modificar({"email_verificado_en": usuario.email_verificado_en or ahora}, ahora)
             await self._repository.actualizar_usuario(connection, replace(verificado, password_hash=nuevo_hash))
             await self._repository.terminar_familias_de(connection, usuario.id, ahora)
+            await self._passkeys.quitar_todas(connection, usuario.id)
             await self._origenes.olvidar(connection, usuario.id)
             await self._origenes.recordar(connection, usuario, origen)
             await self._buzon.echar(connection, usuario.id, "aviso-password")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comanda.auth.tables import codigos_recuperacion, familias, totp
-from comanda.auth.totp import PWD, Factor
+from comanda.auth.totp import PWD, PWD_OTP, Factor
 from comanda.common.database import Database
 
 _FACTOR = [totp.c[name] for name in Factor.__slots__]
@@ -57,5 +57,6 @@ class RepositoryTotp:
         return int((await connection.execute(query)).scalar_one())
 
     async def degradar_familias(self, connection: AsyncConnection, usuario_id: UUID) -> None:
-        """The user's sessions no longer count as begun with the second factor."""
-        await connection.execute(sa.update(familias).where(familias.c.usuario_id == usuario_id).values(amr=PWD))
+        """The user's sessions no longer count as begun with the second factor; those by passkey had another one."""
+        own = sa.and_(familias.c.usuario_id == usuario_id, familias.c.amr == PWD_OTP)
+        await connection.execute(sa.update(familias).where(own).values(amr=PWD))

@@ -31,7 +31,7 @@ _CODIGO = (
 )
 
 
-async def _pagina_propia(request: Request) -> None:
+async def pagina_propia(request: Request) -> None:
     settings: Settings = request.app.state.wiring.settings
     exigir_pagina_propia(
         header(request, b"origin"),
@@ -54,7 +54,7 @@ async def _token(request: Request, cookie: Annotated[Cookie, Depends(_cookie)]) 
 LaCookie = Annotated[Cookie, Depends(_cookie)]
 TokenGuardado = Annotated[str, Depends(_token)]
 
-routes = router(prefix=PATH, tags=["sesiones"], dependencies=[Depends(_pagina_propia)])
+routes = router(prefix=PATH, tags=["sesiones"], dependencies=[Depends(pagina_propia)])
 
 
 @routes.post(
@@ -81,7 +81,7 @@ async def entrar(
     except ConcesionInvalida:
         raise CredencialesIncorrectas(_CODIGO if datos.mfa_token else None) from None
     await servicio.terminar(anterior)  # nobody could use it any more (ASVS 5.0, V7.2.4)
-    return _abierta(tokens, cookie, response)
+    return abierta(tokens, cookie, response)
 
 
 @routes.post(
@@ -96,7 +96,7 @@ async def renovar(
         tokens = await servicio.renovar(guardado, alcance=None)
     except ConcesionInvalida:
         raise SesionTerminada(cookie) from None
-    return _abierta(tokens, cookie, response)
+    return abierta(tokens, cookie, response)
 
 
 @routes.delete(
@@ -124,7 +124,7 @@ async def _entrar(datos: SesionNueva, servicio: Sesiones, origen: str, dispositi
     )
 
 
-def _abierta(tokens: Tokens, cookie: Cookie, response: Response) -> SesionWebDocumento:
+def abierta(tokens: Tokens, cookie: Cookie, response: Response) -> SesionWebDocumento:
     guardar = cookie.holding(tokens.refresh_token, tokens.sesion_segundos)
     response.headers.update(NO_STORE | {"Set-Cookie": guardar})
     return SesionWebDocumento(access_token=tokens.access_token, expires_in=tokens.expires_in, scope=tokens.scope)

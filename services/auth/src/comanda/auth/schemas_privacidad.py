@@ -4,6 +4,7 @@ from pydantic import BaseModel
 
 from comanda.auth.privacidad import Datos
 from comanda.auth.schemas import SesionDocumento, UsuarioGestionado
+from comanda.auth.schemas_passkeys import PasskeyDocumento
 from comanda.auth.schemas_totp import Codigo, Password
 from comanda.common.audit import Apunte
 from comanda.common.requests import Body
@@ -15,10 +16,11 @@ class Baja(Body):
 
 
 class DatosDocumento(BaseModel):
-    """The account, its sessions, and what the audit log says by and of it, the latest first."""
+    """The account, its sessions and passkeys, and what the audit log says by and of it, the latest first."""
 
     cuenta: UsuarioGestionado
     sesiones: list[SesionDocumento]
+    passkeys: list[PasskeyDocumento]
     auditoria: list[Apunte]
 
     @classmethod
@@ -27,5 +29,6 @@ class DatosDocumento(BaseModel):
         return cls(
             cuenta=UsuarioGestionado.de(datos.usuario),
             sesiones=[SesionDocumento.de(sesion, actual) for sesion in datos.sesiones],
+            passkeys=[PasskeyDocumento.de(passkey) for passkey in datos.passkeys],
             auditoria=[Apunte.model_validate(entry, from_attributes=True) for entry in datos.apuntes],
         )

@@ -15,6 +15,7 @@ from comanda.auth.fin_de_sesiones import FinDeSesiones
 from comanda.auth.keys import SigningKeys
 from comanda.auth.origen import lugar
 from comanda.auth.origenes import Origenes
+from comanda.auth.passkeys import Passkeys
 from comanda.auth.passwords import Passwords
 from comanda.auth.politica import Politica
 from comanda.auth.privacidad import Privacidad, no_borrada
@@ -195,6 +196,7 @@ class Auth:
     fin_de_sesiones: FinDeSesiones
     terminadas: Terminadas
     segundo_factor: SegundoFactor
+    passkeys: Passkeys
     cuentas_de_servicio: CuentasDeServicio
     recuperacion: Recuperacion
     privacidad: Privacidad

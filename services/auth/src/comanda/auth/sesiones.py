@@ -116,6 +116,12 @@ class Sesiones:
                 )
         raise ConcesionInvalida("El codigo no es correcto, ha caducado o ya se ha usado: espere al siguiente.")
 
+    async def abrir(
+        self, connection: AsyncConnection, usuario: Usuario, *, amr: str, client_id: str, dispositivo: str
+    ) -> Tokens:
+        """Begins the session of somebody who has shown who it is, in the transaction that has locked the user's row."""
+        return await self._nueva_sesion(connection, usuario, client_id, None, amr, dispositivo)
+
     async def _confirmar(self, connection: AsyncConnection, usuario: Usuario, verdict: Verdict) -> Usuario:
         """Whoever changed the password or was deactivated while the hash was computed gets no session any more."""
         ahora = await self._repository.leer_usuario(connection, usuario.id, bloquear=True)

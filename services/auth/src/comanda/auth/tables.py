@@ -128,3 +128,18 @@ origenes = sa.Table(
     sa.Column("visto_en", UtcDateTime, nullable=False),
     sa.Index("ix_origenes_visto_en", "visto_en"),
 )
+
+passkeys = sa.Table(
+    "passkeys",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("usuario_id", sa.Uuid, sa.ForeignKey("usuarios.id"), nullable=False),
+    sa.Column("credencial", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("llave_publica", sa.LargeBinary, nullable=False),  # COSE
+    sa.Column("contador", sa.BigInteger, nullable=False),
+    sa.Column("reto_en", UtcDateTime),
+    sa.Column("nombre", sa.String(100), nullable=False),
+    sa.Column("creada_en", UtcDateTime, nullable=False),
+    sa.Column("usada_en", UtcDateTime),
+    sa.Index("ix_passkeys_usuario_id", "usuario_id", "id"),
+)

@@ -69,6 +69,13 @@ class Throttling:
         self._pairs.add(f"client {client_id}", place)
         self._places.add(place)
 
+    def check_passkey(self, place: str) -> None:
+        """Raises `DemasiadosIntentos`. Nobody guesses a signature, so there is nothing to guard but our own work."""
+        _refuse_for(self._places.wait_below(self._per_place, place), "origen")
+
+    def passkey_failed(self, place: str) -> None:
+        self._places.add(place)
+
     def login_succeeded(self, account: str, place: str) -> None:
         """What failed here before was a slip."""
         self._pairs.forget(account, place)

@@ -36,7 +36,7 @@ DEMORA, DEMORA_MAX = timedelta(seconds=30), timedelta(minutes=15)
 OLVIDO = timedelta(days=1)
 """Wrong codes so long ago no longer count."""
 
-PWD, PWD_OTP = "pwd", "pwd otp"
+PWD, PWD_OTP, PASSKEY = "pwd", "pwd otp", "mfa user"
 """How a session began (`amr`, RFC 8176), in the words that its row keeps."""
 
 
@@ -111,7 +111,7 @@ def rol_con(amr: str | None, rol: Rol, *, de_admins: bool, de_todos: bool = Fals
     Without the second factor an admin is a client where it is required of admins, and nobody has any (None) where it is
     required of all: such a session can set one up.
     """
-    if amr == PWD_OTP:
+    if amr in (PWD_OTP, PASSKEY):
         return rol
     if de_todos:
         return None
