@@ -49,8 +49,13 @@ export async function resume() {
  *   | {mfa_token: string, codigo_de_recuperacion: string}} datos
  * @throws {Problem} `segundo-factor-requerido` with `extras.mfa_token`, `credenciales-incorrectas`, …
  */
-export async function entrar(datos) {
-  const { body } = await request("POST", "/auth/sesion", { body: datos, anonymous: true });
+export const entrar = (datos) => begin("/auth/sesion", datos);
+
+/** Logs in with what `passkeys.use` gave. */
+export const entrarConPasskey = (credencial) => begin("/auth/sesion/passkey", { credencial });
+
+async function begin(path, datos) {
+  const { body } = await request("POST", path, { body: datos, anonymous: true });
   token.accept(body);
   keep(HINT, true);
   demora.value = null;

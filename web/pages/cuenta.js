@@ -10,6 +10,7 @@ import { Button, Icon, Page, ProblemNote, announce } from "../lib/ui.js";
 import { Code, CurrentPassword, NewPassword } from "./cuenta-campos.js";
 import { Datos } from "./cuenta-datos.js";
 import { SegundoFactor } from "./cuenta-factor.js";
+import { Passkeys } from "./cuenta-passkeys.js";
 import { Sesiones } from "./cuenta-sesiones.js";
 
 export default function Cuenta() {
@@ -19,6 +20,7 @@ export default function Cuenta() {
     <${Perfil} />
     <${Password} conFactor=${conFactor} />
     <${SegundoFactor} factor=${factor} />
+    <${Passkeys} conFactor=${conFactor} />
     <${Sesiones} />
     <${Datos} conFactor=${conFactor} />
   <//>`;

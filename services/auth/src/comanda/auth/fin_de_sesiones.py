@@ -22,15 +22,15 @@ log = structlog.get_logger()
 
 
 class AutenticacionRecienteRequerida(Problem):
-    """The log-in of this session is too long ago for what was asked: log in again, or send the password with
-    `POST /auth/yo/sesiones/terminar` (RFC 9470 §3; `max_age` in seconds)."""
+    """The log-in of this session is too long ago for what was asked: log in again, or, to end sessions, send the
+    password with `POST /auth/yo/sesiones/terminar` (RFC 9470 §3; `max_age` in seconds)."""
 
     status, slug, title = 401, "autenticacion-reciente-requerida", "Hace falta haber entrado hace poco"
 
     def __init__(self, max_age: int = 0) -> None:
         challenge = f'Bearer error="insufficient_user_authentication", max_age="{max_age}"'
         super().__init__(
-            "Entre de nuevo, o dé la contraseña en POST /auth/yo/sesiones/terminar.",
+            "Entre de nuevo; para terminar sesiones vale la contraseña, en POST /auth/yo/sesiones/terminar.",
             headers={"WWW-Authenticate": challenge},
         )
 
