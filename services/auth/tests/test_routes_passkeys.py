@@ -14,7 +14,7 @@ from authenticator import Ana, bearer, claims
 from llavero import USER_PRESENT, USER_VERIFIED, Llave, Llavero, b64, raw
 from mailed import RESTABLECER, Recibir, enlace, olvidada, restablecer
 
-from comanda.auth.app import create_app
+from comanda.auth.app import administradores, create_app
 from comanda.auth.tables import auditoria, familias, passkeys
 from comanda.testing import FakeClock, fields, problem, running
 
@@ -429,6 +429,15 @@ class TestQuitar:
         assert (await restablecer(api, await enlace(recibir, RESTABLECER))).status_code == 204
         assert fuera(await entrar(api, persona.llavero, llave))
 
+    async def test_quien_recibe_la_cuenta_desde_fuera_no_las_hereda(
+        self, persona: Persona, api: Any, make_settings: Any
+    ) -> None:
+        llave = await persona.crear()
+        async with administradores(make_settings()) as admins:
+            await admins.nombrar(EMAIL, "otra muy distinta", orden="comanda admin create")
+        assert await count(api, passkeys) == 0
+        assert fuera(await entrar(api, persona.llavero, llave))
+
     async def test_con_la_cuenta_se_borran(self, persona: Persona, api: Any) -> None:
         llave = await persona.crear()
         datos = (await api.http.get("/auth/yo/datos", headers=persona.headers)).json()
@@ -455,7 +464,7 @@ class TestQuitar:
 
 class TestMuerteAMedias:
     async def test_sin_sesion_la_respuesta_no_se_ha_gastado(
-        self, persona: Persona, api: Any, monkeypatch: pytest.MonkeyPatch
+        self, persona: Persona, api: Any, make_settings: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Who dies before the session is kept has spent nothing: the same answer logs in at another replica."""
 
@@ -467,5 +476,7 @@ class TestMuerteAMedias:
         monkeypatch.setattr(use_cases(api).sesiones, "abrir", die)
         with pytest.raises(asyncio.CancelledError):
             await presentar(api, credencial)
-        monkeypatch.undo()
-        dentro(await presentar(api, credencial))
+        async with running(create_app(make_settings(), clock=clock)) as http:
+            dentro(await http.post(SESION, json={"credencial": credencial}))
+            monkeypatch.undo()
+            assert fuera(await presentar(api, credencial))

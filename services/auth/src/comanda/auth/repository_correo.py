@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from comanda.auth.domain import clave_de_email
 from comanda.auth.tables import correos, usuarios
 
-Aviso = Literal["aviso-password", "aviso-passkey"]
-Motivo = Literal["restablecer", "verificar"] | Aviso
+Motivo = Literal["restablecer", "verificar", "aviso-password", "aviso-passkey"]
 """Why a mail is sent: a link to set a password, a link to verify an address, the notice of a changed password or of a
 new passkey."""
 
