@@ -1,6 +1,4 @@
-"""`python -m comanda.cli.supervisor_process`: the supervisor, whose programs hear signals from their first moment."""
 """`python -m comanda.cli.supervisor_process`: the supervisor; its programs hear signals from their first moment on."""
-"""`python -m comanda.cli.supervisor_process`: the supervisor, whose programs hear signals from the first moment on."""
 
 import os
 import signal
