@@ -38,8 +38,10 @@ class TestInstallAlone:
 
 def _install(package: str, environment: Path) -> Path:
     uv = Path(sys.executable).with_name("uv")
+    fresh = [f"--refresh-package={name}" for name in (package, "comanda-common")]
     subprocess.run(
-        [uv, "sync", "--package", package, "--no-editable", "--no-dev", "--frozen", "--quiet"],
+        # Of a package in a folder uv keeps what it once built, until its pyproject.toml changes.
+        [uv, "sync", "--package", package, "--no-editable", "--no-dev", "--frozen", "--quiet", *fresh],
         cwd=ROOT,
         env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(environment), "VIRTUAL_ENV": str(environment)},
         check=True,
