@@ -29,6 +29,13 @@ window.shifts.observe({ type: "layout-shift", buffered: true });
 window.shiftSoFar = () => { add(window.shifts.takeRecords()); return window.shift; };
 """
 
+_JUMP = """() => {
+  const { style } = document.querySelector("main");
+  style.marginTop = style.marginTop ? "" : "200px";
+  return window.shiftSoFar();
+}"""
+"""Again and again: for half a second after its size has changed, a window's shifts count as somebody's doing."""
+
 
 class TestIdioma:
     def test_se_elige_y_se_recuerda(self, visits: Visits, tienda: Installation) -> None:
@@ -90,8 +97,7 @@ class TestPrimeraCarga:
         assert 30_000 < weight <= MAX_FIRST_LOAD_BYTES
         assert shift <= MAX_LAYOUT_SHIFT
         assert paint <= MAX_FIRST_PAINT_MS
-        fresh.evaluate("document.querySelector('main').style.marginTop = '200px'")
-        until(fresh, lambda: fresh.evaluate("window.shiftSoFar()") > shift)  # it would have been noticed
+        until(fresh, lambda: fresh.evaluate(_JUMP) > shift)  # it would have been noticed
 
 
 class TestAccesibilidad:
