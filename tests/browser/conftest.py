@@ -29,7 +29,6 @@ def tienda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
             pytest.skip(reason)
     settings = SETTINGS | {
         "COMANDA_GATEWAY_PORT": str(free_ports(1)[0]),
-        "AUTH_REAUTHENTICATION_SECONDS": "0",
         "PEDIDOS_BREAKER_TIMEOUT_SECONDS": "2",
         "PEDIDOS_RETRY_WAIT_SECONDS": "0.5",
     }

@@ -2,7 +2,9 @@
 
 import json
 import re
+import sqlite3
 import time
+from contextlib import closing
 
 import httpx2
 from browser.accessible import assert_accessible
@@ -95,12 +97,14 @@ class TestCaducidad:
 
 class TestSesiones:
     def test_quien_entro_hace_tiempo_dice_su_password(self, visits: Visits, tienda: Installation) -> None:
-        """One's other session is ended from the account's page, and then all; here every log-in is too long ago."""
+        """One's other session is ended from the account's page, and then all; the log-ins were an hour ago."""
         visits.expect_answer(401, 422)
         email = _registered(visits)
         tienda.api().login(email, PASSWORD)
         page = visits.new("#/entrar")
         log_in(page, email, PASSWORD)
+        _an_hour_passes(tienda)
+        page.reload()
         page.get_by_role("link", name="Cuenta").click()
         sessions = page.get_by_test_id("sesion")
         expect(sessions).to_have_count(2)
@@ -121,6 +125,13 @@ class TestSesiones:
         field.fill(PASSWORD)
         page.get_by_role("dialog").get_by_role("button", name="Cerrar todas").click()
         expect(page.get_by_role("heading", name="Pida con tranquilidad")).to_be_visible()
+
+
+def _an_hour_passes(tienda: Installation) -> None:
+    """Every session was begun an hour earlier."""
+    earlier = "UPDATE familias SET creada_en = strftime('%Y-%m-%d %H:%M:%f000', creada_en, '-1 hour')"
+    with closing(sqlite3.connect(tienda.data / "auth.db", timeout=20)) as database, database:
+        assert database.execute(earlier).rowcount >= 2
 
 
 def _registered(visits: Visits) -> str:
