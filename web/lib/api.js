@@ -1,7 +1,7 @@
 /** Calls to the services: who one is, time limits, and errors as `Problem`. */
 
 import { learn } from "./clock.js";
-import { problemOf, unanswered } from "./problems.js";
+import { Problem, problemOf, unanswered } from "./problems.js";
 import { token } from "./token.js";
 
 const TIMEOUT_MS = 15_000;
@@ -82,10 +82,19 @@ async function send(method, path, { query, body, headers, signal, timeout = TIME
   const text = await answered(response.text(), signal);
   return {
     status: response.status,
-    body: text ? JSON.parse(text) : null,
+    body: text ? parsed(text) : null,
     etag: response.headers.get("ETag"),
     headers: response.headers,
   };
+}
+
+/** The answer is not one of ours: a page of the network's, say. What became of the request is unknown. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Problem({ slug: "respuesta-invalida" });
+  }
 }
 
 /** What a fetch gives, its failures as `Problem`; being told to stop is none. */

@@ -28,19 +28,18 @@ export function begin(lineas, total, now, clave = newKey()) {
   return { clave, lineas: sent, total, desde: now, detenido: false, pedido_id: null };
 }
 
-/** The attempt that stands, if it asks for just this; else another one. */
+/** The attempt that stands, if its answer is still owed or it asks for just this; else another one. */
 export function continued(attempt, lineas, total, now) {
   const fresh = begin(lineas, total, now);
   if (!attempt || now - attempt.desde > KEY_MS) return fresh;
+  if (resumes(attempt, now)) return attempt; // there may be an order of it: another key could make a second
   const same = attempt.total === total && JSON.stringify(attempt.lineas) === JSON.stringify(fresh.lineas);
   return same ? { ...attempt, detenido: false } : fresh;
 }
 
-/** Whether to go on with it unasked, after a reload. */
-export function resumes(attempt, lineas, now) {
-  if (!attempt || attempt.detenido || now - attempt.desde > RESUME_MS) return false;
-  return JSON.stringify(attempt.lineas) === JSON.stringify(begin(lineas, "", 0, "").lineas);
-}
+/** Whether to go on with it unasked, after a reload, whatever has become of the cart. */
+export const resumes = (attempt, now) =>
+  Boolean(attempt) && !attempt.detenido && now - attempt.desde <= RESUME_MS;
 
 /**
  * What a failure means: try again with the same key after some seconds; or it is final; or, with the session over, it

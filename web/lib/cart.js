@@ -56,10 +56,18 @@ export function ponerAlDia(productos) {
   return moved;
 }
 
-/** Takes out what was ordered, and leaves what came in meanwhile. @param {{producto_id: string}[]} pedidas */
+/**
+ * Takes out what was ordered, and leaves what came in meanwhile.
+ *
+ * @param {{producto_id: string, cantidad: number}[]} pedidas
+ */
 export function vaciar(pedidas) {
-  const ids = new Set(pedidas.map(({ producto_id }) => producto_id));
-  write(lineas.value.filter(({ producto_id }) => !ids.has(producto_id)));
+  const ordered = new Map(pedidas.map(({ producto_id, cantidad }) => [producto_id, cantidad]));
+  const left = lineas.value.map((linea) => ({
+    ...linea,
+    cantidad: linea.cantidad - (ordered.get(linea.producto_id) ?? 0),
+  }));
+  write(left.filter(({ cantidad }) => cantidad > 0));
 }
 
 const name = () => `carrito.${usuario.peek()?.id}`;

@@ -49,7 +49,7 @@ export function comprar(total = totalVisto.peek()) {
 /** After a reload, goes on with what had been sent and not been answered. */
 export function reanudar() {
   const attempt = recall(name());
-  if (!running && resumes(attempt, lineas.peek(), now())) follow(attempt);
+  if (!running && resumes(attempt, now())) follow(attempt);
 }
 
 /** Does not wait any longer. */
@@ -67,7 +67,7 @@ export async function detener() {
   } catch (problem) {
     if (problem.status !== 503) return; // a 503 says that the intent stands and finishes by itself
   }
-  settle({ state: "idle" });
+  settle({ state: "idle" }, attempt);
   announce(t("compra.cancelada"));
 }
 
@@ -102,7 +102,7 @@ async function persist(attempt, mine) {
       compra.value = { state: "idle" };
       return undefined;
     }
-    if (next === "final") return settle({ state: "refused", problem, attempt });
+    if (next === "final") return settle({ state: "refused", problem, attempt }, attempt);
     attempt = { ...attempt, pedido_id: problem.extras.pedido_id ?? attempt.pedido_id };
     keep(name(), attempt);
     compra.value = { state: "waiting", problem, until: now() + next.retry * 1000, attempt };
@@ -122,15 +122,15 @@ async function send({ clave, lineas, total }, signal) {
 }
 
 function placed(attempt, pedido) {
-  settle({ state: "idle" });
+  settle({ state: "idle" }, attempt);
   vaciar(attempt.lineas);
   announce(t("compra.hecha"));
   if (location.peek().path === "/carrito") go(`/pedidos/${pedido.id}`, {}, { replace: true });
 }
 
-/** The answer is final: the next order gets another key. */
-function settle(state) {
-  keep(name(), null);
+/** The answer is final: the next order gets another key. One that another tab has begun since keeps its own. */
+function settle(state, { clave }) {
+  if (recall(name())?.clave === clave) keep(name(), null);
   compra.value = state;
 }
 

@@ -108,8 +108,14 @@ function settle(how, value) {
 /** Another tab logged in, renewed or logged out. */
 async function follow(claims) {
   if (!claims) return becomeVisitor();
-  if (claims.sub !== usuario.value?.id) await identify().catch(() => {});
-  settle("resolve");
+  if (claims.sub === usuario.value?.id) {
+    alcance.value = claims.scope.split(" ");
+    return settle("resolve");
+  }
+  becomeVisitor(); // nothing that somebody else began goes out as this person's
+  await identify().catch((problem) => {
+    demora.value = problem;
+  });
 }
 
 function deferred() {

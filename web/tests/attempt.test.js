@@ -17,19 +17,25 @@ test("the same cart at the same price is the same order, under the same key", ()
 test("another cart, another price or another day needs another key", () => {
   const first = begin(LINEAS, "2.00", 0);
   const more = [{ ...LINEAS[0], cantidad: 3 }];
-  assert.notEqual(continued(first, more, "3.00", 0).clave, first.clave);
-  assert.notEqual(continued(first, LINEAS, "2.50", 0).clave, first.clave);
+  const stopped = { ...first, detenido: true };
+  assert.notEqual(continued(stopped, more, "3.00", 0).clave, first.clave);
+  assert.notEqual(continued(stopped, LINEAS, "2.50", 0).clave, first.clave);
+  assert.notEqual(continued(first, more, "3.00", 11 * MINUTE).clave, first.clave);
   assert.notEqual(continued(first, LINEAS, "2.00", 24 * 60 * MINUTE).clave, first.clave);
   assert.match(first.clave, /^[0-9a-f]{32}$/);
 });
 
-test("a reload goes on with what was just sent, unless it was stopped or the cart is another", () => {
+test("a reload goes on with what was just sent, unless it was stopped", () => {
   const first = begin(LINEAS, "2.00", 0);
-  assert.equal(resumes(first, LINEAS, MINUTE), true);
-  assert.equal(resumes(first, LINEAS, 11 * MINUTE), false);
-  assert.equal(resumes({ ...first, detenido: true }, LINEAS, 0), false);
-  assert.equal(resumes(first, [], 0), false);
-  assert.equal(resumes(null, LINEAS, 0), false);
+  assert.equal(resumes(first, MINUTE), true);
+  assert.equal(resumes(first, 11 * MINUTE), false);
+  assert.equal(resumes({ ...first, detenido: true }, 0), false);
+  assert.equal(resumes(null, 0), false);
+});
+
+test("while an answer is owed the same order is asked for, also when the cart has changed", () => {
+  const first = begin(LINEAS, "2.00", 0);
+  assert.equal(continued(first, [{ ...LINEAS[0], cantidad: 3 }], "3.00", MINUTE), first);
 });
 
 test("what may pass is tried again, when the service says or ever later", () => {
