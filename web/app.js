@@ -87,11 +87,12 @@ function LogOut() {
 
 function Foot() {
   const changed = (act) => (event) => act(event.target.value);
+  const speak = (tag) => chooseLanguage(tag).catch(() => announce(t("problema.sin-conexion"), "bad"));
   return html`<footer class="foot">
     <p>Comanda</p>
     <label>
       ${t("pie.idioma")}
-      <select value=${lang.value} onChange=${changed(chooseLanguage)}>
+      <select value=${lang.value} onChange=${changed(speak)}>
         ${Object.entries(LANGUAGES).map(([tag, name]) => html`<option value=${tag} lang=${tag}>${name}</option>`)}
       </select>
     </label>

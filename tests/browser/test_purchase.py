@@ -106,6 +106,31 @@ class TestCompra:
         assert len({request.headers["idempotency-key"] for request in sent}) == 1
         expect(page.get_by_test_id("unidades")).to_have_text("0")
 
+    def test_otra_pestana(self, visits: Visits, tienda: Installation) -> None:
+        """It waits for the one that is ordering, and goes on with the same order when that one is closed."""
+        visits.expect_answer(409)  # the browser may let go of what was held, and the service be at work on it
+        page, customer = new_customer(visits, tienda.api())
+        other = page.context.new_page()
+        sent = [orders_sent(tab) for tab in (page, other)]
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route(PEDIDOS, hold)
+        put_into_cart(page, "CAF-001", 2)
+        go_to_cart(page)
+        page.get_by_role("button", name=BUY).click()
+        until(page, lambda: held)
+        other.goto("/#/carrito")
+        expect(other.get_by_role("button", name="Haciendo el pedido")).to_be_visible()
+        assert [len(requests) for requests in sent] == [1, 0]
+        page.close()
+        pedido_id = pedido_of(other)
+        assert [pedido["id"] for pedido in pedidos_of(customer)] == [pedido_id]
+        assert len({request.headers["idempotency-key"] for requests in sent for request in requests}) == 1
+        expect(other.get_by_test_id("unidades")).to_have_text("0")
+
     def test_sin_almacen_y_de_vuelta(self, visits: Visits, tienda: Installation) -> None:
         """The stock service dies: the page says so, keeps the cart, counts down, and orders once it is back."""
         visits.expect_answer(503)

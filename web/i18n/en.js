@@ -202,6 +202,7 @@ export default {
   "linea.dejarEn": "Make it {n}",
 
   "compra.hecha": "Order placed.",
+  "compra.rechazada": "Your order could not be placed. The cart says why.",
   "compra.seguimos": "Your cart is safe. We keep asking for the same order, just once, until there is an answer.",
   "compra.reintento": "Next try in",
   "compra.probando": "Trying again…",

@@ -199,6 +199,7 @@ export default {
   "linea.dejarEn": "Dejarlo en {n}",
 
   "compra.hecha": "Pedido hecho.",
+  "compra.rechazada": "Su pedido no se ha podido hacer. En el carrito está el porqué.",
   "compra.seguimos": "Su carrito está a salvo. Seguiremos pidiendo lo mismo, una sola vez, hasta que haya respuesta.",
   "compra.reintento": "Próximo intento en",
   "compra.probando": "Probando otra vez…",

@@ -31,15 +31,11 @@ const TIMEOUT_MS = 15_000;
  * @returns {Promise<Answer>}
  * @throws {Problem} for every answer that is no success, and for none
  * @throws {DOMException} AbortError when `signal` says so
+ * @throws {Problem} `sesion-terminada` when the person logs out meanwhile
  */
 export async function request(method, path, options = {}) {
-  const used = options.anonymous ? null : await token.current();
-  try {
-    return await send(method, path, options, used);
-  } catch (problem) {
-    if (options.anonymous || problem.status !== 401) throw problem;
-    return send(method, path, options, await token.after(used));
-  }
+  if (options.anonymous) return send(method, path, options, null);
+  return asHolder(options.signal, (bearer, signal) => send(method, path, { ...options, signal }, bearer));
 }
 
 export const get = async (path, query, options) => (await request("GET", path, { query, ...options })).body;
@@ -48,18 +44,36 @@ export const patch = async (path, body, options) => (await request("PATCH", path
 export const remove = async (path, options) => (await request("DELETE", path, options)).body;
 
 /**
- * A response that is still arriving, for streams and downloads. No time limit; otherwise as `request`.
+ * A response that is still arriving, for streams and downloads. Only its beginning has a time limit; otherwise as
+ * `request`.
  *
  * @returns {Promise<Response>}
  */
 export async function open(path, { headers, query, signal } = {}) {
+  return asHolder(signal, async (bearer, stop) => {
+    const late = new AbortController();
+    const limit = setTimeout(() => late.abort(new DOMException("late", "TimeoutError")), TIMEOUT_MS);
+    const all = { headers: withToken(headers, bearer), signal: AbortSignal.any([stop, late.signal]) };
+    const response = await answered(fetch(address(path, query), all), stop).finally(() => clearTimeout(limit));
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  });
+}
+
+/** Asks with a token, and with another one if that is refused; as one and the same person, or not at all. */
+async function asHolder(signal, ask) {
+  const { held } = token;
+  const stop = signal ? AbortSignal.any([signal, held]) : held;
   const used = await token.current();
-  const ask = (bearer) =>
-    answered(fetch(address(path, query), { headers: withToken(headers, bearer), signal }), signal);
-  const response = await ask(used);
-  const usable = response.status === 401 ? await ask(await token.after(used)) : response;
-  if (!usable.ok) throw await problemOf(usable);
-  return usable;
+  stop.throwIfAborted();
+  try {
+    return await ask(used, stop);
+  } catch (problem) {
+    if (stop.aborted || problem.status !== 401) throw problem;
+    const other = await token.after(used);
+    stop.throwIfAborted();
+    return ask(other, stop);
+  }
 }
 
 /** @returns {Promise<Answer>} */

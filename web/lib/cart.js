@@ -85,6 +85,15 @@ effect(() => {
   lineas.value = owner.value ? recall(`carrito.${owner.value}`, []) : [];
 });
 
+/** An order that had been sent when the page was left is asked for again, on whatever page. */
+effect(() => {
+  if (!owner.value || !recall(`compra.${owner.value}`)) return;
+  import("./checkout.js").then(
+    ({ reanudar }) => reanudar(),
+    () => {}, // the cart's page tries again
+  );
+});
+
 onKeptElsewhere((changed) => {
   if (changed === name()) lineas.value = recall(changed, []);
 });

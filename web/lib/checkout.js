@@ -11,6 +11,8 @@ import { go, location } from "./router.js";
 import { usuario } from "./session.js";
 import { keep, recall } from "./storage.js";
 
+/** One tab asks at a time; held while the person's purchase goes on. */
+const LOCK = "comanda-compra";
 /** The services between us and the stock try for up to 20 s before they give up. */
 const TIMEOUT_MS = 30_000;
 
@@ -40,13 +42,13 @@ effect(() => {
   compra.value = { state: "idle" };
 });
 
-/** Orders the cart. @param {string} [total]  what the person agreed to pay; the sum of the prices they saw */
+/** Orders the cart. If another tab is just ordering it, what becomes of that is waited for instead. @param {string} [total]  what the person agreed to pay; the sum of the prices they saw */
 export function comprar(total = totalVisto.peek()) {
   if (running || !lineas.peek().length) return;
   follow(continued(recall(name()), lineas.peek(), total, now()));
 }
 
-/** After a reload, goes on with what had been sent and not been answered. */
+/** After a reload, wherever the person is, goes on with what had been sent and not been answered. */
 export function reanudar() {
   const attempt = recall(name());
   if (!running && resumes(attempt, now())) follow(attempt);
@@ -79,12 +81,34 @@ export function entendido() {
 async function follow(attempt) {
   const abort = new AbortController();
   const mine = (running = { abort, wake: () => {} });
+  compra.value = { state: "sending", attempt };
   try {
-    await persist(attempt, mine);
+    if (!(await ifAlone(() => persist(attempt, mine)))) await elsewhere(mine);
   } finally {
     if (running === mine) running = null;
   }
 }
+
+/** Another tab is at it: waits for it, and takes over if it was closed without an answer. */
+async function elsewhere(mine) {
+  const { signal } = mine.abort;
+  const left = () => {
+    const attempt = recall(name());
+    return !signal.aborted && resumes(attempt, now()) ? persist(attempt, mine) : undefined;
+  };
+  await navigator.locks.request(lock(), { signal }, left).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
+  if (!signal.aborted && enCurso.peek()) compra.value = { state: "idle" };
+}
+
+/** Whether it was done: not if another tab holds the lock. Where the browser knows no locks, the key has to do. */
+function ifAlone(work) {
+  const done = async () => (await work(), true);
+  return navigator.locks ? navigator.locks.request(lock(), { ifAvailable: true }, (free) => free && done()) : done();
+}
+
+const lock = () => `${LOCK}.${owner.peek()}`;
 
 async function persist(attempt, mine) {
   const { signal } = mine.abort;
@@ -102,7 +126,7 @@ async function persist(attempt, mine) {
       compra.value = { state: "idle" };
       return undefined;
     }
-    if (next === "final") return settle({ state: "refused", problem, attempt }, attempt);
+    if (next === "final") return refused(problem, attempt);
     attempt = { ...attempt, pedido_id: problem.extras.pedido_id ?? attempt.pedido_id };
     keep(name(), attempt);
     compra.value = { state: "waiting", problem, until: now() + next.retry * 1000, attempt };
@@ -128,6 +152,11 @@ function placed(attempt, pedido) {
   if (location.peek().path === "/carrito") go(`/pedidos/${pedido.id}`, {}, { replace: true });
 }
 
+function refused(problem, attempt) {
+  settle({ state: "refused", problem, attempt }, attempt);
+  if (location.peek().path !== "/carrito") announce(t("compra.rechazada"), "bad");
+}
+
 /** The answer is final: the next order gets another key. One that another tab has begun since keeps its own. */
 function settle(state, { clave }) {
   if (recall(name())?.clave === clave) keep(name(), null);
@@ -137,7 +166,7 @@ function settle(state, { clave }) {
 function pause(ms, mine) {
   return new Promise((resolve) => {
     mine.wake = resolve;
-    mine.abort.signal.addEventListener("abort", resolve);
+    mine.abort.signal.addEventListener("abort", resolve, { once: true });
     setTimeout(resolve, ms);
   });
 }

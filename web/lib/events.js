@@ -65,6 +65,10 @@ async function follow(signal) {
       if (signal.aborted) return;
       if (error.status === 401) return; // the person is a visitor now
       connection.value = "polling";
+      if (error.status === 422 && lastId) {
+        lastId = null; // not an event of theirs, any more: begin anew
+        continue;
+      }
       if (WITHOUT_STREAM.has(error.status)) {
         await poll(signal, (error.retryAfter ?? 60) * 1000);
         continue;
@@ -99,16 +103,25 @@ async function poll(signal, duration) {
   }
 }
 
+/** One listener's failure is not the others'. */
 function each(act) {
-  for (const listener of [...listeners]) act(listener);
+  for (const listener of [...listeners]) {
+    try {
+      act(listener);
+    } catch (error) {
+      reportError(error);
+    }
+  }
 }
 
 function sleep(ms, signal) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    function done() {
       clearTimeout(timer);
+      signal.removeEventListener("abort", done);
       resolve();
-    });
+    }
   });
 }

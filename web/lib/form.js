@@ -103,7 +103,7 @@ function sorted(problem, form) {
 }
 
 /** The services speak Spanish; what they say most has a text in every language. */
-function translated(message) {
+export function translated(message) {
   const name = `mensaje.${message}`;
   return has(name) ? t(name) : message;
 }

@@ -13,6 +13,7 @@ export const locale = computed(() => navigator.languages.find((tag) => tag.start
 
 const texts = signal({});
 const parts = new Set(["base"]);
+let wanted = lang.peek();
 
 /** Loads the texts: in the language chosen here before, else in the first of the browser's that we speak. */
 export async function start() {
@@ -30,7 +31,12 @@ export async function chooseLanguage(tag) {
 export async function loadTexts(part) {
   if (parts.has(part)) return;
   parts.add(part);
-  texts.value = { ...texts.value, ...(await load(lang.value, part)) };
+  try {
+    await choose(wanted);
+  } catch (error) {
+    parts.delete(part);
+    throw error;
+  }
 }
 
 /**
@@ -55,9 +61,18 @@ export function explain(problem) {
   return problem.detail || problem.title || t("problema.desconocido");
 }
 
+/** Of two that are wanted one after the other, the second is shown, whichever arrives last. */
 async function choose(tag) {
-  const loaded = await Promise.all([...parts].map((part) => load(tag, part)));
-  texts.value = Object.assign({}, ...loaded);
+  const before = wanted;
+  wanted = tag;
+  try {
+    const loaded = await Promise.all([...parts].map((part) => load(tag, part)));
+    if (wanted !== tag) return;
+    texts.value = Object.assign({}, tag === lang.value && texts.value, ...loaded);
+  } catch (error) {
+    if (wanted === tag) wanted = before;
+    throw error;
+  }
   lang.value = tag;
   document.documentElement.lang = tag;
 }

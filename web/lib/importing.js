@@ -4,9 +4,10 @@ import { get, patch, post, request } from "./api.js";
 import { newKey } from "./attempt.js";
 import { format } from "./csv.js";
 import { saveAs } from "./download.js";
-import { batch, signal } from "./html.js";
+import { batch, computed, effect, signal } from "./html.js";
 import { COLUMNAS } from "./import-rows.js";
 import { run, sendRow } from "./import-run.js";
+import { usuario } from "./session.js";
 
 const DRAWN_MS = 200;
 
@@ -19,17 +20,28 @@ export const importacion = signal(null);
 
 let stopping = null;
 
+/** Who logs out stops it: the rest does not go out as somebody else's. */
+const owner = computed(() => usuario.value?.id);
+effect(() => {
+  owner.value;
+  stopping?.abort();
+  importacion.value = null;
+});
+
 /**
  * @param {import("./import-rows.js").Row[]} rows
  * @param {{update: boolean}} options  update: bring what is there to what the file says, instead of leaving it
  */
 export async function importar(rows, { update }) {
-  stopping = new AbortController();
-  const { signal: stop } = stopping;
+  const mine = (stopping = new AbortController());
+  const { signal: stop } = mine;
+  const person = owner.peek();
   const key = newKey();
   const failures = rows.filter(({ faults }) => faults.length).map((row) => ({ row, faults: row.faults }));
   const now = { state: "running", total: rows.length, done: failures.length, counts: {}, failures, pausedUntil: null };
-  const draw = () => (importacion.value = { ...now, counts: { ...now.counts }, failures: [...now.failures] });
+  const draw = () => {
+    if (owner.peek() === person) importacion.value = { ...now, counts: { ...now.counts }, failures: [...now.failures] };
+  };
   let drawn = 0;
 
   addEventListener("beforeunload", warn);
@@ -37,7 +49,11 @@ export async function importar(rows, { update }) {
   try {
     await run({
       rows: rows.filter(({ faults }) => !faults.length),
-      send: (row) => sendRow({ get, patch, post, request }, row, { update, key, signal: stop }),
+      send: (row) =>
+        sendRow({ get, patch, post, request }, row, { update, key, signal: stop }).catch((problem) => {
+          if (problem.status === 401) mine.abort(); // the session is over: no fault of the row
+          throw problem;
+        }),
       signal: stop,
       onPause: (until) => {
         now.pausedUntil = until;

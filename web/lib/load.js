@@ -11,19 +11,22 @@ import { useEffect, useRef, useState } from "./html.js";
  * @param {(signal: AbortSignal) => Promise<T>} read
  * @param {any[]} inputs  when one changes, it is read again
  * @returns {{data: T | null, problem: import("./problems.js").Problem | null, loading: boolean,
- *   reload: () => Promise<void>, change: (change: (data: T) => T) => void}}  the last data stay while it is read again
+ *   reload: () => Promise<void>, change: (change: (data: T) => T) => void}}  the last data stay while it is read again;
+ *   what `change` does must be harmless when it is done twice
  */
 export function useLoad(read, inputs) {
   const [state, setState] = useState({ data: null, problem: null, loading: true });
   const running = useRef(null);
+  const meanwhile = useMeanwhile();
 
   const reload = async () => {
     running.current?.abort();
     const { signal } = (running.current = new AbortController());
+    meanwhile.begin();
     setState((before) => ({ ...before, loading: true }));
     try {
       const data = await read(signal);
-      if (!signal.aborted) setState({ data, problem: null, loading: false });
+      if (!signal.aborted) setState({ data: meanwhile.applied(data), problem: null, loading: false });
     } catch (problem) {
       if (!signal.aborted) setState((before) => ({ ...before, problem, loading: false }));
     }
@@ -35,7 +38,11 @@ export function useLoad(read, inputs) {
     return () => running.current?.abort();
   }, inputs);
 
-  return { ...state, reload, change: (change) => setState((before) => ({ ...before, data: change(before.data) })) };
+  const change = (change) => {
+    meanwhile.add(change);
+    setState((before) => ({ ...before, data: before.data && change(before.data) }));
+  };
+  return { ...state, reload, change };
 }
 
 /**
@@ -50,16 +57,19 @@ export function useLoad(read, inputs) {
 export function usePages(path, query, enrich) {
   const [state, setState] = useState({ items: null, next: null, problem: null, loading: true });
   const running = useRef(null);
+  const meanwhile = useMeanwhile();
 
   const read = async (cursor, before) => {
     running.current?.abort();
     const { signal } = (running.current = new AbortController());
+    meanwhile.begin();
     setState((state) => ({ ...state, loading: true }));
     try {
       const page = await get(path, { ...query, cursor }, { signal });
       await enrich?.(page.elementos, signal);
       if (signal.aborted) return;
-      setState({ items: [...before, ...page.elementos], next: page.siguiente, problem: null, loading: false });
+      const items = meanwhile.applied([...before, ...page.elementos]);
+      setState({ items, next: page.siguiente, problem: null, loading: false });
     } catch (problem) {
       if (!signal.aborted) setState((state) => ({ ...state, problem, loading: false }));
     }
@@ -75,7 +85,20 @@ export function usePages(path, query, enrich) {
     hasMore: state.next !== null,
     more: () => read(state.next, state.items),
     reload: () => read(null, []),
-    change: (change) => setState((before) => ({ ...before, items: before.items && change(before.items) })),
+    change: (change) => {
+      meanwhile.add(change);
+      setState((before) => ({ ...before, items: before.items && change(before.items) }));
+    },
+  };
+}
+
+/** What was changed since a reading began, which may have read what was there before: changed again when it ends. */
+function useMeanwhile() {
+  const changes = useRef([]);
+  return {
+    begin: () => (changes.current = []),
+    add: (change) => changes.current.push(change),
+    applied: (data) => changes.current.splice(0).reduce((data, change) => change(data), data),
   };
 }
 

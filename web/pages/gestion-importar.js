@@ -1,7 +1,7 @@
 /** Products out of a file: looked at first, then sent, with what became of each. */
 
 import { Frame } from "../lib/admin.js";
-import { Field } from "../lib/form.js";
+import { Field, translated } from "../lib/form.js";
 import { number } from "../lib/format.js";
 import { html, useEffect, useState } from "../lib/html.js";
 import { explain, t } from "../lib/i18n.js";
@@ -191,6 +191,6 @@ function Failures({ failures }) {
 /** Why a row failed, in one line. */
 function reason({ faults, problem }) {
   if (faults) return faults.map(({ campo, slug, line }) => t(`importar.falta.${slug}`, { campo, line })).join(" ");
-  const fields = Object.entries(problem.fields).map(([campo, mensaje]) => `${campo}: ${mensaje}`);
+  const fields = Object.entries(problem.fields).map(([campo, mensaje]) => `${campo}: ${translated(mensaje)}`);
   return fields.length ? fields.join(" ") : explain(problem);
 }

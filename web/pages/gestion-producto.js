@@ -54,7 +54,7 @@ async function read(id, signal) {
 }
 
 function Editor({ producto, etag, onChanged }) {
-  const [conflict, setConflict] = useState(null); // { propia, ajena, etag }
+  const [conflict, setConflict] = useState(null); // { base, propia, ajena, etag }
 
   const save = async (wanted, base, tag) => {
     const cambios = changed(CAMPOS, base, wanted);
@@ -63,8 +63,10 @@ function Editor({ producto, etag, onChanged }) {
       await patch(`/productos/${producto.id}`, cambios, { headers: { "If-Match": tag } });
     } catch (problem) {
       if (problem.status !== 412) atField(problem);
-      const now = await read(producto.id);
-      return setConflict({ propia: wanted, ajena: now.producto, etag: now.etag });
+      const { producto: ajena, etag } = await read(producto.id);
+      // If nothing differs, it was this very change, whose answer was lost.
+      if (differences(CAMPOS, base, wanted, ajena).length)
+        return setConflict({ base, propia: wanted, ajena, etag });
     }
     announce(t("cuenta.guardado"));
     await onChanged();
@@ -74,7 +76,7 @@ function Editor({ producto, etag, onChanged }) {
   if (conflict) {
     return html`<${Conflicto}
       key=${conflict.etag}
-      campos=${differences(CAMPOS, producto, conflict.propia, conflict.ajena)}
+      campos=${differences(CAMPOS, conflict.base, conflict.propia, conflict.ajena)}
       moneda=${producto.moneda}
       actualizado=${conflict.ajena.actualizado_en}
       onChosen=${(chosen) => save({ ...conflict.ajena, ...chosen }, conflict.ajena, conflict.etag)}

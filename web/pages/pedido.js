@@ -30,11 +30,11 @@ const CANCELABLES = new Set(["SOLICITADO", "RESERVADO"]);
  *   `{ pedido, onChanged }`
  */
 export default function Pedido({ params: { id }, back = link("/pedidos"), Extra }) {
-  const { data, problem, loading, reload, change } = useLoad((signal) => read(id, signal), [id]);
+  const { data, problem, reload, change } = useLoad((signal) => read(id, signal), [id]);
 
   useChanges((cambio) => {
     if (cambio.id !== id) return;
-    if (loading || !data) return reload(); // what is being read may be older
+    if (!data && problem) return reload();
     change(({ pedido, pasos }) => ({ pedido: updated(pedido, cambio), pasos: withStep(pasos, cambio) }));
   }, reload);
 
