@@ -144,6 +144,18 @@ export function Skeleton({ rows = 3, kind = "row" }) {
   </div>`;
 }
 
+/** A search as one types. @param {{value: string, onType: (text: string) => void}} props */
+export function SearchField({ value, onType }) {
+  return html`<label class="search">
+    <span class="visually-hidden">${t("tienda.buscar")}</span>
+    <${Icon} name="buscar" />
+    <input
+      type="search" name="buscar" maxlength="100" autocomplete="off" placeholder=${t("tienda.buscar")}
+      value=${value} onInput=${(event) => onType(event.target.value)}
+    />
+  </label>`;
+}
+
 /** The button below a list that has more. @param {{pages: ReturnType<typeof import("./load.js").usePages>}} props */
 export function More({ pages }) {
   if (!pages.hasMore) return null;

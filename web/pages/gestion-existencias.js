@@ -7,7 +7,7 @@ import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { useLoad, usePages, useRested } from "../lib/load.js";
 import { go, link } from "../lib/router.js";
-import { Button, Empty, Icon, More, ProblemNote, Skeleton } from "../lib/ui.js";
+import { Button, Empty, Icon, More, ProblemNote, SearchField, Skeleton } from "../lib/ui.js";
 
 const UMBRAL = 10;
 const LIMITE = 50;
@@ -34,14 +34,7 @@ function Everything() {
   const buscar = useRested(typed.trim());
   return html`
     <search class="finder">
-      <label class="search">
-        <span class="visually-hidden">${t("tienda.buscar")}</span>
-        <${Icon} name="buscar" />
-        <input
-          type="search" name="buscar" maxlength="100" autocomplete="off" placeholder=${t("tienda.buscar")}
-          value=${typed} onInput=${(event) => setTyped(event.target.value)}
-        />
-      </label>
+      <${SearchField} value=${typed} onType=${setTyped} />
     </search>
     ${buscar ? html`<${Found} key=${buscar} buscar=${buscar} />` : html`<${All} />`}
   `;

@@ -2,12 +2,11 @@
 
 import { conClientes } from "../lib/admin.js";
 import { post } from "../lib/api.js";
-import { html, useState } from "../lib/html.js";
+import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { useLoad } from "../lib/load.js";
 import { link } from "../lib/router.js";
-import { Button, Note, ProblemNote, announce, confirm } from "../lib/ui.js";
-import Pedido from "./pedido.js";
+import Pedido, { OrderAction } from "./pedido.js";
 
 export default function PedidoDeCualquiera({ params }) {
   return html`<${Pedido} params=${params} back=${link("/gestion/pedidos")} Extra=${Extra} />`;
@@ -36,32 +35,14 @@ async function named(cliente_id) {
 }
 
 function Complete({ id, onDone }) {
-  const [state, setState] = useState({ busy: false, problem: null });
-  const complete = async () => {
-    const sure = await confirm({
-      title: t("pedidos.completar"),
-      text: t("pedidos.completar.texto"),
-      action: t("pedidos.completar"),
-    });
-    if (!sure) return;
-    setState({ busy: true, problem: null });
-    try {
-      await post(`/pedidos/${id}/completar`);
-      announce(t("pedidos.completado"));
-      setState({ busy: false, problem: null });
-    } catch (problem) {
-      setState({ busy: false, problem });
-    }
-    onDone();
-  };
-  // With the stock service away the intent stands and finishes by itself: nothing to repeat.
-  const stands = state.problem?.slug === "servicio-no-disponible";
-  return html`
-    ${
-      stands
-        ? html`<${Note} kind="warning" live><p>${t("pedidos.completara")}</p><//>`
-        : html`<${ProblemNote} problem=${state.problem} />`
-    }
-    <${Button} kind="primary" icon="bien" busy=${state.busy} onClick=${complete}>${t("pedidos.completar")}<//>
-  `;
+  return html`<${OrderAction}
+    kind="primary"
+    icon="bien"
+    action=${t("pedidos.completar")}
+    question=${{ title: t("pedidos.completar"), text: t("pedidos.completar.texto") }}
+    send=${() => post(`/pedidos/${id}/completar`)}
+    done=${t("pedidos.completado")}
+    stands=${t("pedidos.completara")}
+    onDone=${onDone}
+  />`;
 }

@@ -7,7 +7,7 @@ import { html, useEffect, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { usePages, useRested } from "../lib/load.js";
 import { go, link } from "../lib/router.js";
-import { Button, Empty, Icon, More, ProblemNote, Skeleton, announce } from "../lib/ui.js";
+import { Button, Empty, Icon, More, ProblemNote, SearchField, Skeleton, announce } from "../lib/ui.js";
 
 const FILTROS = { "": null, activos: true, retirados: false };
 
@@ -23,14 +23,7 @@ export default function Productos({ query }) {
 
   return html`<${Gestion} title=${t("gestion.productos")} actions=${html`<${Actions} />`}>
     <search class="finder">
-      <label class="search">
-        <span class="visually-hidden">${t("tienda.buscar")}</span>
-        <${Icon} name="buscar" />
-        <input
-          type="search" name="buscar" maxlength="100" autocomplete="off" placeholder=${t("tienda.buscar")}
-          value=${typed} onInput=${(event) => setTyped(event.target.value)}
-        />
-      </label>
+      <${SearchField} value=${typed} onType=${setTyped} />
       <label class="sort">
         <span class="visually-hidden">${t("productos.filtro")}</span>
         <select

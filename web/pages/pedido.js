@@ -103,34 +103,49 @@ function TimeLeft({ until }) {
 }
 
 function Cancel({ id, onDone }) {
+  return html`<${OrderAction}
+    kind="danger"
+    action=${t("pedido.cancelar")}
+    question=${{ title: t("pedido.cancelar.titulo"), text: t("pedido.cancelar.texto") }}
+    send=${() => post(`/pedidos/${id}/cancelar`, {})}
+    done=${t("pedido.cancelado")}
+    stands=${t("pedido.cancelara")}
+    onDone=${onDone}
+  />`;
+}
+
+/**
+ * What ends an order, asked about first.
+ *
+ * @param {object} props
+ * @param {string} props.action  what the button says
+ * @param {{title: string, text: string}} props.question
+ * @param {() => Promise<any>} props.send
+ * @param {string} props.done  said afterwards
+ * @param {string} props.stands  said when the stock service is away: the intent stands and finishes by itself
+ * @param {() => void} props.onDone  also after a failure
+ */
+export function OrderAction({ kind, icon, action, question, send, done, stands, onDone }) {
   const [state, setState] = useState({ busy: false, problem: null });
-  const cancel = async () => {
-    const sure = await confirm({
-      title: t("pedido.cancelar.titulo"),
-      text: t("pedido.cancelar.texto"),
-      action: t("pedido.cancelar"),
-      danger: true,
-    });
-    if (!sure) return;
+  const act = async () => {
+    if (!(await confirm({ ...question, action, danger: kind === "danger" }))) return;
     setState({ busy: true, problem: null });
     try {
-      await post(`/pedidos/${id}/cancelar`, {});
-      announce(t("pedido.cancelado"));
+      await send();
+      announce(done);
       setState({ busy: false, problem: null });
     } catch (problem) {
       setState({ busy: false, problem });
     }
     onDone();
   };
-  // With the stock service away the intent stands and finishes by itself: nothing to repeat.
-  const stands = state.problem?.slug === "servicio-no-disponible";
   return html`
     ${
-      stands
-        ? html`<${Note} kind="warning" live><p>${t("pedido.cancelara")}</p><//>`
+      state.problem?.slug === "servicio-no-disponible"
+        ? html`<${Note} kind="warning" live><p>${stands}</p><//>`
         : html`<${ProblemNote} problem=${state.problem} />`
     }
-    <${Button} kind="danger" busy=${state.busy} onClick=${cancel}>${t("pedido.cancelar")}<//>
+    <${Button} kind=${kind} icon=${icon} busy=${state.busy} onClick=${act}>${action}<//>
   `;
 }
 

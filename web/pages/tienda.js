@@ -9,7 +9,7 @@ import { usePages, useRested } from "../lib/load.js";
 import { go } from "../lib/router.js";
 import { Stepper } from "../lib/stepper.js";
 import { conDisponibilidad } from "../lib/stock.js";
-import { Button, Empty, Icon, More, Page, ProblemNote, Skeleton, announce } from "../lib/ui.js";
+import { Button, Empty, More, Page, ProblemNote, SearchField, Skeleton, announce } from "../lib/ui.js";
 
 const ORDENES = ["nombre", "precio"];
 const LIMITE = 24;
@@ -33,14 +33,7 @@ export default function Tienda({ query }) {
 
   return html`<${Page} title=${t("tienda.titulo")}>
     <search class="finder">
-      <label class="search">
-        <span class="visually-hidden">${t("tienda.buscar")}</span>
-        <${Icon} name="buscar" />
-        <input
-          type="search" name="buscar" maxlength="100" autocomplete="off" placeholder=${t("tienda.buscar")}
-          value=${typed} onInput=${(event) => setTyped(event.target.value)}
-        />
-      </label>
+      <${SearchField} value=${typed} onType=${setTyped} />
       <label class="sort">
         <span class="visually-hidden">${t("tienda.ordenar")}</span>
         <select
