@@ -45,7 +45,9 @@ class TestOpening:
 
     async def test_success_in_between(self, circuit: Circuit) -> None:
         await fail(circuit, 4)
+        assert not circuit.is_well
         await circuit.call(Neighbour("hecho"))
+        assert circuit.is_well
         await fail(circuit, 4)
         assert circuit.state == "CERRADO"
         await fail(circuit, 1)

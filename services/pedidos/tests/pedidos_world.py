@@ -149,6 +149,7 @@ class FakeProductos:
         self.guardadas: dict[UUID, Ficha] = {}
         self.preguntas = 0
         self.fallo: Exception | None = None
+        self.is_well = True
 
     def kept(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha] | None:
         return self.guardadas if all(producto_id in self.guardadas for producto_id in ids) else None

@@ -146,9 +146,10 @@ class TestClave:
             mundo.productos.catalogo.clear()
         else:
             mundo.productos.catalogo[cafe] = replace(mundo.productos.catalogo[cafe], precio_centimos=251)
-        preguntas = mundo.productos.preguntas
-        assert await pedir(key=mundo.clave()) == (primera, True)
-        assert mundo.productos.preguntas == preguntas
+        for mundo.productos.is_well in (True, False):
+            preguntas = mundo.productos.preguntas
+            assert await pedir(key=mundo.clave()) == (primera, True)
+            assert mundo.productos.preguntas == preguntas + mundo.productos.is_well  # one that is away is not asked
         with pytest.raises(Problem):
             await pedir(key=mundo.clave("otra"))
         assert len(await mundo.todos()) == 1

@@ -148,6 +148,11 @@ class Circuit:
         return _ESTADOS[self._breaker.current_state]
 
     @property
+    def is_well(self) -> bool:
+        """Whether it is closed and the last call that brought a verdict was no failure."""
+        return self.state == "CERRADO" and not self._breaker.fail_counter
+
+    @property
     def retry_after_seconds(self) -> float:
         """When a refused or failed call makes sense again: what is left of ABIERTO, else the wait between tries."""
         return self._remaining_seconds() if self.state == "ABIERTO" else self._retry_wait_seconds

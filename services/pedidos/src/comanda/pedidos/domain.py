@@ -259,6 +259,10 @@ class Productos(Protocol):
     def kept(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha] | None:
         """All of them, if each was for sale lately enough to be sold without asking."""
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it answered when it was last asked."""
+
     async def fichas(self, ids: Sequence[UUID]) -> Mapping[UUID, Ficha]: ...
 
 

@@ -67,6 +67,11 @@ class ProductosHttp:
         """Those of the products that exist, asked for now. Raises `ServicioNoDisponible`, `RespuestaInvalida`."""
         return await self._calls.submit(ids)
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it answered when it was last asked."""
+        return self._neighbour.circuit.is_well
+
     def kept(self, ids: Sequence[UUID]) -> Fichas | None:
         """All of them, if they may be used without asking."""
         now = self._clock.monotonic()

@@ -95,12 +95,18 @@ class Pedidos:
                 inventario, the order stands as SOLICITADO and the same key resumes it.
         """
         fichas = self._kept(pedidas, total_esperado)
-        if fichas is None:
-            # Before anybody is asked: what a key stands for depends on no price, and waits for no neighbour.
-            if key and (given := await self._resume(key, render)):
+        # What a key stands for depends on no price: who repeats a request waits for no neighbour that is away, and gets
+        # no refusal but its own. Most requests are no repetition, and find that out when they record their order.
+        ill = fichas is None and not self._productos.is_well
+        if key and ill and (given := await self._resume(key, render)):
+            return given
+        try:
+            fichas = fichas or await self._productos.fichas([pedida.producto_id for pedida in pedidas])
+            pedido = self._solicitar(cliente_id, pedidas, fichas, total_esperado)
+        except Problem:
+            if key and not ill and (given := await self._resume(key, render)):
                 return given
-            fichas = await self._productos.fichas([pedida.producto_id for pedida in pedidas])
-        pedido = self._solicitar(cliente_id, pedidas, fichas, total_esperado)
+            raise
         until = self._clock.now() + self._lease
         try:
             recorded = await self._altas.record(pedido, key, until)
