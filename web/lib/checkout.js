@@ -66,11 +66,12 @@ export async function detener() {
   if (!attempt.pedido_id) return;
   try {
     await post(`/pedidos/${attempt.pedido_id}/cancelar`, {});
+    announce(t("compra.cancelada"));
   } catch (problem) {
-    if (problem.status !== 503) return; // a 503 says that the intent stands and finishes by itself
+    if (!problem.isNoted) return;
+    announce(t("pedido.cancelara"));
   }
   settle({ state: "idle" }, attempt);
-  announce(t("compra.cancelada"));
 }
 
 /** The person has read it. */

@@ -23,6 +23,11 @@ export class Problem extends Error {
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
+  /** Whether the orders service has noted what was asked for, and finishes it once the stock service is back. */
+  get isNoted() {
+    return this.slug === "servicio-no-disponible" && this.extras.servicio === "inventario";
+  }
+
   /** The messages of a 422 by field; the first of each. */
   get fields() {
     const errores = this.extras.errores ?? [];

@@ -141,7 +141,7 @@ export function OrderAction({ kind, icon, action, question, send, done, stands, 
   };
   return html`
     ${
-      state.problem?.slug === "servicio-no-disponible"
+      state.problem?.isNoted
         ? html`<${Note} kind="warning" live><p>${stands}</p><//>`
         : html`<${ProblemNote} problem=${state.problem} />`
     }
