@@ -156,6 +156,23 @@ class TestImportar:
         assert stock.json()["fisico"] == 100
 
 
+class TestFiltros:
+    def test_con_el_teclado(self, page: Page) -> None:
+        """Each arrow and each digit is only on its way to what is wanted; the focus stays where it is."""
+        page.goto("/#/gestion/pedidos")
+        state = page.get_by_label("Estado")
+        state.focus()
+        for _ in range(2):
+            page.keyboard.press("ArrowDown")
+        page.wait_for_url("**/pedidos?estado=COMPLETADO")
+        expect(state).to_be_focused()
+        page.get_by_label("Desde el día").focus()
+        page.keyboard.type("01022020")
+        page.wait_for_url(re.compile("estado=COMPLETADO&desde=2020-0[12]-0[12]$"))
+        page.get_by_role("link", name="Quitar filtros").click()
+        expect(state).to_have_value("")
+
+
 class TestOperacion:
     def test_un_circuito_se_abre_y_se_cierra(self, visits: Visits, tienda: Installation, page: Page) -> None:
         """The stock service dies, orders fail, the circuit opens before one's eyes, and closes once it is back."""

@@ -44,6 +44,20 @@ export function Frame({ label, children }) {
   return html`<div class="table-frame" role="group" tabindex="0" aria-label=${label}>${children}</div>`;
 }
 
+/**
+ * Keeps the fields of a form at what the address says, but for the one that the person is in.
+ *
+ * @param {{current: HTMLFormElement}} form  @param {Record<string, string>} values  by the names of the fields
+ */
+export function useFields(form, values) {
+  useLayoutEffect(() => {
+    for (const [name, value] of Object.entries(values)) {
+      const field = form.current.elements[name];
+      if (field !== document.activeElement) field.value = value;
+    }
+  }, Object.values(values));
+}
+
 /** Products by id, of those that exist. @param {string[]} ids  at most 200 @returns {Promise<Map<string, any>>} */
 export async function productosPorId(ids, signal) {
   if (!ids.length) return new Map();

@@ -1,9 +1,9 @@
 /** Everybody's orders, the newest first, as they move. */
 
-import { Gestion, conClientes } from "../lib/admin.js";
+import { Gestion, conClientes, useFields } from "../lib/admin.js";
 import { useChanges } from "../lib/changes.js";
 import { money } from "../lib/format.js";
-import { html, useState } from "../lib/html.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { usePages } from "../lib/load.js";
 import { go, link } from "../lib/router.js";
@@ -11,6 +11,8 @@ import { Button, Empty, EstadoBadge, Icon, More, ProblemNote, Skeleton, Time } f
 import { updated } from "./pedidos.js";
 
 const ESTADOS = ["PENDIENTE", "COMPLETADO", "CANCELADO"];
+const DAY = { type: "date", min: "2000-01-01", max: "9999-12-31" };
+const REST_MS = 500;
 
 export default function Pedidos({ query }) {
   const pages = usePages("/pedidos", { ...asked(query), limite: 30 }, conClientes);
@@ -27,7 +29,7 @@ export default function Pedidos({ query }) {
   };
 
   return html`<${Gestion} title=${t("gestion.pedidos")}>
-    <${Filters} key=${JSON.stringify(query)} query=${query} />
+    <${Filters} query=${query} />
     <div role="status">
       ${nuevos > 0 && html`<${Button} icon="pedidos" onClick=${show}>${t("pedidos.nuevos", { n: nuevos })}<//>`}
     </div>
@@ -51,33 +53,46 @@ function asked({ estado, desde, hasta, cliente }) {
 }
 
 function midnight(day, later) {
-  const parts = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day ?? "");
+  const parts = /^([2-9]\d{3})-(\d{2})-(\d{2})$/.exec(day ?? "");
   return parts ? new Date(parts[1], parts[2] - 1, Number(parts[3]) + later).toISOString() : "";
 }
 
-function Filters({ query }) {
-  const changed = (event) => {
-    const { estado, desde, hasta, cliente } = Object.fromEntries(new FormData(event.currentTarget));
-    go("/gestion/pedidos", { estado, desde, hasta, cliente: cliente.trim() });
+/** Sends what is chosen once it has rested: an arrow key chooses on its way, a year is typed digit by digit. */
+function Filters({ query: { estado = "", desde = "", hasta = "", cliente = "" } }) {
+  const form = useRef(null);
+  const rest = useRef(null);
+  useFields(form, { estado, desde, hasta, cliente });
+  useEffect(() => () => clearTimeout(rest.current), []);
+
+  const send = () => {
+    clearTimeout(rest.current);
+    if (!form.current.checkValidity()) return;
+    const chosen = Object.fromEntries(new FormData(form.current));
+    go("/gestion/pedidos", { ...chosen, cliente: chosen.cliente.trim() });
   };
-  const field = (name, type) => html`<label>
+  const changed = () => {
+    clearTimeout(rest.current);
+    rest.current = setTimeout(send, REST_MS);
+  };
+  const field = (name, rules) => html`<label>
     ${t(`pedidos.filtro.${name}`)}
-    <input type=${type} name=${name} autocomplete="off" defaultValue=${query[name] ?? ""} />
+    <input name=${name} autocomplete="off" ...${rules} />
   </label>`;
   return html`<search>
-    <form class="filters" onChange=${changed} onSubmit=${(event) => (event.preventDefault(), changed(event))}>
+    <form ref=${form} class="filters" onChange=${changed} onSubmit=${(event) => (event.preventDefault(), send())}>
       <label>
         ${t("pedidos.filtro.estado")}
         <select name="estado">
           ${["", ...ESTADOS].map(
-            (estado) => html`<option value=${estado} selected=${estado === (query.estado ?? "")}>
-              ${t(`pedidos.filtro.${estado || "TODOS"}`)}
-            </option>`,
+            (valor) => html`<option value=${valor}>${t(`pedidos.filtro.${valor || "TODOS"}`)}</option>`,
           )}
         </select>
       </label>
-      ${field("desde", "date")} ${field("hasta", "date")} ${field("cliente", "text")}
-      <a class="button quiet" href=${link("/gestion/pedidos")}>${t("pedidos.filtro.quitar")}</a>
+      ${field("desde", DAY)} ${field("hasta", DAY)} ${field("cliente", { type: "text" })}
+      <${Button} type="submit">${t("registro.filtrar")}<//>
+      <a class="button quiet" href=${link("/gestion/pedidos")} onClick=${() => clearTimeout(rest.current)}>
+        ${t("pedidos.filtro.quitar")}
+      </a>
     </form>
   </search>`;
 }

@@ -1,8 +1,8 @@
 /** The audit logs of the four services: who did what, to what, from where. */
 
-import { Frame, Gestion } from "../lib/admin.js";
+import { Frame, Gestion, useFields } from "../lib/admin.js";
 import { moment } from "../lib/format.js";
-import { html } from "../lib/html.js";
+import { html, useRef } from "../lib/html.js";
 import { has, t } from "../lib/i18n.js";
 import { usePages } from "../lib/load.js";
 import { go, link } from "../lib/router.js";
@@ -24,28 +24,30 @@ export default function Registro({ query }) {
         >${t(`nombre.${name}`)}</a>`,
       )}
     </nav>
-    <${Filters} key=${JSON.stringify(query)} query=${query} servicio=${servicio} />
+    <${Filters} query=${query} servicio=${servicio} />
     <${Entries} key=${servicio} servicio=${servicio} autor=${autor} objeto=${objeto} />
   <//>`;
 }
 
-function Filters({ query, servicio }) {
+function Filters({ query: { autor = "", objeto = "" }, servicio }) {
+  const form = useRef(null);
+  useFields(form, { autor, objeto });
   const send = (event) => {
     event.preventDefault();
-    const { autor, objeto } = Object.fromEntries(new FormData(event.currentTarget));
-    go(PATH, { servicio, autor: autor.trim(), objeto: objeto.trim() });
+    const typed = Object.fromEntries(new FormData(form.current));
+    go(PATH, { servicio, autor: typed.autor.trim(), objeto: typed.objeto.trim() });
   };
   return html`<search>
-    <form class="filters" onSubmit=${send}>
+    <form ref=${form} class="filters" onSubmit=${send}>
       ${["autor", "objeto"].map(
         (name) => html`<label key=${name}>
           ${t(`registro.${name}`)}
-          <input name=${name} autocomplete="off" spellcheck=${false} maxlength="200" defaultValue=${query[name] ?? ""} />
+          <input name=${name} autocomplete="off" spellcheck=${false} maxlength="200" />
         </label>`,
       )}
       <${Button} type="submit">${t("registro.filtrar")}<//>
       ${
-        (query.autor || query.objeto) &&
+        (autor || objeto) &&
         html`<a class="button quiet" href=${link(PATH, { servicio })}>${t("pedidos.filtro.quitar")}</a>`
       }
     </form>
