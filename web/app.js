@@ -23,12 +23,15 @@ const started = signal(false);
 function App() {
   const { query } = location.value;
   const path = location.value.path === "/" ? HOME : location.value.path;
+  const found = match(ROUTES, path);
+  // What anyone may see goes on when its reader logs in or out; all else belongs to one person.
+  const owner = found?.route.who === "anyone" ? "" : usuario.value?.id;
   return html`
     <a class="skip" href="#main" onClick=${skip}>${t("nav.saltar")}</a>
     <${Top} path=${path} />
     <main id="main" tabindex="-1">
-      <${Guarded} key=${`${path} ${usuario.value?.id}`}>
-        <${Screen} ...${match(ROUTES, path)} query=${query} />
+      <${Guarded} key=${`${path} ${owner}`}>
+        <${Screen} ...${found} query=${query} />
       <//>
     </main>
     <${Foot} />

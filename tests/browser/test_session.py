@@ -65,6 +65,8 @@ class TestCaducidad:
         expect(dialog.get_by_label("Email")).to_have_value(email)
         expect(dialog.get_by_label("Contraseña", exact=True)).to_be_focused()
         expect(page.get_by_test_id("unidades")).to_have_text("2")
+        for _ in range(2):
+            page.keyboard.press("Escape")  # leaves only who says so
         dialog.get_by_label("Contraseña", exact=True).fill(PASSWORD)
         dialog.get_by_role("button", name="Entrar").click()
         expect(dialog).to_have_count(0)
@@ -93,6 +95,19 @@ class TestCaducidad:
             page.goto("/#/cuenta")
             page.get_by_role("button", name="Salir").click()
             expect(page.get_by_role("heading", name="Pida con tranquilidad")).to_be_visible()
+
+
+class TestEnlaces:
+    def test_password_nueva_de_quien_esta_dentro(self, visits: Visits, tienda: Installation) -> None:
+        """A new password ends every session, this one too; what is shown is that it was set."""
+        page, _ = new_customer(visits, tienda.api())
+        page.route("**/auth/password/restablecer", lambda route: route.fulfill(status=204))
+        page.goto("/#/restablecer?token=de-un-correo")
+        page.get_by_label("Contraseña nueva", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Guardar la contraseña").click()
+        note = page.get_by_role("status").filter(has_text="Contraseña cambiada")
+        expect(note).to_be_focused()
+        expect(page.get_by_role("button", name="Salir")).to_have_count(0)
 
 
 class TestSesiones:

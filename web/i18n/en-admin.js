@@ -215,6 +215,7 @@ export default {
   "cuentas.copiar": "Copy the secret",
   "cuentas.copiado": "Copied.",
   "cuentas.noCopiado": "It could not be copied; select it by hand.",
+  "cuentas.guardado": "I have kept it",
 
   "registro.servicio": "Of which service",
   "registro.cuando": "When",

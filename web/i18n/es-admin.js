@@ -212,6 +212,7 @@ export default {
   "cuentas.copiar": "Copiar el secreto",
   "cuentas.copiado": "Copiado.",
   "cuentas.noCopiado": "No se ha podido copiar; selecciónelo a mano.",
+  "cuentas.guardado": "Lo he guardado",
 
   "registro.servicio": "De qué servicio",
   "registro.cuando": "Cuándo",

@@ -80,7 +80,7 @@ function missing({ email, password }) {
 
 /** Over whatever the person was doing, which goes on afterwards. */
 export function LogInAgain() {
-  return html`<${Dialog} title=${t("caducada.titulo")} onClose=${olvidar}>
+  return html`<${Dialog} title=${t("caducada.titulo")}>
     <p>${t("caducada.texto")}</p>
     <${LogIn}
       email=${usuario.value?.email}

@@ -75,12 +75,23 @@ export function IconButton({ icon, label, kind = "quiet", ...rest }) {
 }
 
 /**
- * Something that the person should know; `live`: read out when it appears.
+ * Something that the person should know; `live`: read out when it appears; `instead`: in place of what had the focus,
+ * which it takes.
  *
- * @param {{kind?: "info" | "good" | "warning" | "bad", title?: string, live?: boolean, actions?: any}} props
+ * @param {{kind?: "info" | "good" | "warning" | "bad", title?: string, live?: boolean, instead?: boolean,
+ *   actions?: any}} props
  */
-export function Note({ kind = "info", title, live = false, actions, children }) {
-  return html`<div class="note ${kind}" role=${live ? (kind === "bad" ? "alert" : "status") : undefined}>
+export function Note({ kind = "info", title, live = false, instead = false, actions, children }) {
+  const element = useRef(null);
+  useEffect(() => {
+    if (instead) element.current.focus();
+  }, []);
+  return html`<div
+    ref=${element}
+    class="note ${kind}"
+    role=${live ? (kind === "bad" ? "alert" : "status") : undefined}
+    tabindex=${instead ? -1 : undefined}
+  >
     <${Icon} name=${kind === "good" ? "bien" : "aviso"} />
     <div class="note-body">
       ${title && html`<p class="note-title">${title}</p>`} ${children}

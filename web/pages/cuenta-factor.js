@@ -15,6 +15,11 @@ export function SegundoFactor({ factor: { data, problem, reload } }) {
     setOpen(null);
     reload();
   };
+  // Closed once the page says what came of it, so that the focus does not go to a button that is about to vanish.
+  const done = async () => {
+    await reload();
+    setOpen(null);
+  };
   const Opened = { activar: Enrol, codigos: NewCodes, quitar: Remove }[open];
   return html`<section class="card" aria-labelledby="factor">
     <div class="card-head">
@@ -36,12 +41,12 @@ export function SegundoFactor({ factor: { data, problem, reload } }) {
       </div>
     `
     }
-    ${Opened && html`<${Opened} onClose=${close} />`}
+    ${Opened && html`<${Opened} onClose=${close} onDone=${done} />`}
   </section>`;
 }
 
 /** Password, then the secret for the app, then a code that shows it arrived, then the recovery codes. */
-function Enrol({ onClose }) {
+function Enrol({ onClose, onDone }) {
   const [prepared, setPrepared] = useState(null);
   const [codes, setCodes] = useState(null);
   const prepare = async ({ password }) => setPrepared(await post("/auth/yo/totp", { password }));
@@ -49,10 +54,10 @@ function Enrol({ onClose }) {
     const { codigos_recuperacion } = await post("/auth/yo/totp/confirmar", { codigo: codigo.trim() });
     setCodes(codigos_recuperacion);
   };
-  return html`<${Dialog} title=${t("factor.activar")} onClose=${onClose}>
+  return html`<${Dialog} title=${t("factor.activar")} onClose=${codes ? undefined : onClose}>
     ${
       codes
-        ? html`<${Codes} codes=${codes} onClose=${onClose} />`
+        ? html`<${Codes} codes=${codes} onDone=${onDone} />`
         : prepared
           ? html`<${Secret} key="secreto" ...${prepared} onProve=${prove} />`
           : html`<${Form} key="password" action=${t("accion.seguir")} onSend=${prepare}>
@@ -89,27 +94,27 @@ function QrCode({ text }) {
   </svg>`;
 }
 
-function Codes({ codes, onClose }) {
-  return html`<${Note} kind="warning" title=${t("codigos.guardelos")} live><p>${t("codigos.unaVez")}</p><//>
+function Codes({ codes, onDone }) {
+  return html`<${Note} kind="warning" title=${t("codigos.guardelos")} live instead><p>${t("codigos.unaVez")}</p><//>
     <ul class="codes" data-testid="codigos">${codes.map((code) => html`<li key=${code}><code>${code}</code></li>`)}</ul>
     <div class="actions">
       <${Button} icon="descargar" onClick=${() => saveAs("comanda-codigos.txt", "text/plain", codes.join("\n"))}>
         ${t("codigos.descargar")}
       <//>
-      <${Button} kind="primary" onClick=${onClose}>${t("codigos.guardados")}<//>
+      <${Button} kind="primary" onClick=${onDone}>${t("codigos.guardados")}<//>
     </div>`;
 }
 
-function NewCodes({ onClose }) {
+function NewCodes({ onClose, onDone }) {
   const [codes, setCodes] = useState(null);
   const renew = async ({ codigo }) => {
     const { codigos_recuperacion } = await post("/auth/yo/totp/codigos", { codigo: codigo.trim() });
     setCodes(codigos_recuperacion);
   };
-  return html`<${Dialog} title=${t("factor.nuevos")} onClose=${onClose}>
+  return html`<${Dialog} title=${t("factor.nuevos")} onClose=${codes ? undefined : onClose}>
     ${
       codes
-        ? html`<${Codes} codes=${codes} onClose=${onClose} />`
+        ? html`<${Codes} codes=${codes} onDone=${onDone} />`
         : html`<p>${t("factor.nuevosTexto")}</p>
           <${Form} action=${t("factor.nuevos")} onSend=${renew}>
             ${(faults) => html`<${Code} autofocus error=${faults.codigo} />`}
@@ -118,11 +123,11 @@ function NewCodes({ onClose }) {
   <//>`;
 }
 
-function Remove({ onClose }) {
+function Remove({ onClose, onDone }) {
   const removeFactor = async ({ password, codigo }) => {
     await post("/auth/yo/totp/desactivar", { password, codigo: codigo.trim() });
     announce(t("factor.quitado"));
-    onClose();
+    await onDone();
   };
   return html`<${Dialog} title=${t("factor.quitar")} onClose=${onClose}>
     <${Form} action=${t("factor.quitar")} kind="danger" onSend=${removeFactor}>

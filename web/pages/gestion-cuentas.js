@@ -43,7 +43,7 @@ export default function Cuentas() {
     }
     <${More} pages=${pages} />
     ${making && html`<${New} onClose=${() => setMaking(false)} onMade=${made} />`}
-    ${secret && html`<${Secret} ...${secret} onClose=${() => setSecret(null)} />`}
+    ${secret && html`<${Secret} ...${secret} onDone=${() => setSecret(null)} />`}
   <//>`;
 }
 
@@ -139,24 +139,27 @@ function New({ onClose, onMade }) {
   <//>`;
 }
 
-function Secret({ id, client_secret, onClose }) {
+/** Announcements are out of reach while a dialog is open, so it says itself whether the secret was copied. */
+function Secret({ id, client_secret, onDone }) {
+  const [said, setSaid] = useState("");
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(client_secret);
-      announce(t("cuentas.copiado"));
+      setSaid(t("cuentas.copiado"));
     } catch {
-      announce(t("cuentas.noCopiado"), "bad"); // only on https and localhost
+      setSaid(t("cuentas.noCopiado")); // only on https and localhost
     }
   };
-  return html`<${Dialog} title=${t("cuentas.secreto")} onClose=${onClose}>
+  return html`<${Dialog} title=${t("cuentas.secreto")}>
     <${Note} kind="warning"><p>${t("cuentas.unaVez")}</p><//>
     <dl class="facts">
       <dt>client_id</dt><dd><code>${id}</code></dd>
       <dt>client_secret</dt><dd><code data-testid="secreto">${client_secret}</code></dd>
     </dl>
+    <p role="status">${said}</p>
     <div class="actions end">
       <${Button} onClick=${copy}>${t("cuentas.copiar")}<//>
-      <${Button} kind="primary" onClick=${onClose}>${t("codigos.guardados")}<//>
+      <${Button} kind="primary" onClick=${onDone}>${t("cuentas.guardado")}<//>
     </div>
   <//>`;
 }

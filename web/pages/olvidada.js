@@ -16,7 +16,7 @@ export default function Olvidada() {
   return html`<${Page} title=${t("olvidada.titulo")} back=${link("/entrar")} narrow>
     ${
       sentTo
-        ? html`<${Note} kind="good" title=${t("olvidada.enviado")} live>
+        ? html`<${Note} kind="good" title=${t("olvidada.enviado")} live instead>
             <p>${t("olvidada.mire", { email: sentTo })}</p>
           <//>`
         : html`<div class="card">

@@ -22,7 +22,7 @@ export default function Restablecer({ query }) {
   return html`<${Page} title=${t("restablecer.titulo")} narrow>
     ${
       done
-        ? html`<${Note} kind="good" title=${t("restablecer.hecho")} actions=${actions} live>
+        ? html`<${Note} kind="good" title=${t("restablecer.hecho")} actions=${actions} live instead>
             <p>${t("restablecer.entre")}</p>
           <//>`
         : html`<div class="card">

@@ -21,7 +21,7 @@ export default function Verificar({ query }) {
   return html`<${Page} title=${t("verificar.titulo")} narrow>
     ${
       done
-        ? html`<${Note} kind="good" title=${t("verificar.hecho")} actions=${actions} live />`
+        ? html`<${Note} kind="good" title=${t("verificar.hecho")} actions=${actions} live instead />`
         : html`<div class="card">
           <p>${t("verificar.texto")}</p>
           <${Form} action=${t("verificar.accion")} onSend=${verify}>${() => null}<//>
