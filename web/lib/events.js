@@ -98,21 +98,13 @@ async function stream(signal) {
 async function poll(signal, duration) {
   const until = performance.now() + duration;
   while (!signal.aborted && performance.now() < until) {
-    each((listener) => listener.refresh());
+    await Promise.all(each((listener) => listener.refresh())); // a long list may take longer than the pause
     await sleep(POLL_MS, signal);
   }
 }
 
-/** One listener's failure is not the others'. */
-function each(act) {
-  for (const listener of [...listeners]) {
-    try {
-      act(listener);
-    } catch (error) {
-      reportError(error);
-    }
-  }
-}
+/** One listener's failure is not the others'. @returns {Promise<void>[]} */
+const each = (act) => [...listeners].map(async (listener) => act(listener)).map((done) => done.catch(reportError));
 
 function sleep(ms, signal) {
   return new Promise((resolve) => {

@@ -45,6 +45,8 @@ export function useLoad(read, inputs) {
   return { ...state, reload, change };
 }
 
+const NOTHING_YET = { items: null, next: null, problem: null, loading: true };
+
 /**
  * A list with keyset pagination, which grows by `more`.
  *
@@ -52,11 +54,13 @@ export function useLoad(read, inputs) {
  * @param {Record<string, any>} query  when it changes, the list begins anew
  * @param {(items: any[], signal: AbortSignal) => Promise<void>} [enrich]  adds to each page before it is shown
  * @returns {{items: any[] | null, problem: any, loading: boolean, hasMore: boolean, more: () => void,
- *   reload: () => void, change: (change: (items: any[]) => any[]) => void}}  items null: nothing was read yet
+ *   reload: () => Promise<void>, change: (change: (items: any[]) => any[]) => void}}  items null: nothing was read
+ *   yet; `reload` reads as many pages as are shown
  */
 export function usePages(path, query, enrich) {
-  const [state, setState] = useState({ items: null, next: null, problem: null, loading: true });
+  const [state, setState] = useState(NOTHING_YET);
   const running = useRef(null);
+  const wanted = useRef(0); // items at least
   const meanwhile = useMeanwhile();
 
   const read = async (cursor, before) => {
@@ -65,17 +69,24 @@ export function usePages(path, query, enrich) {
     meanwhile.begin();
     setState((state) => ({ ...state, loading: true }));
     try {
-      const page = await get(path, { ...query, cursor }, { signal });
-      await enrich?.(page.elementos, signal);
+      const items = [...before];
+      let next = cursor;
+      do {
+        const page = await get(path, { ...query, cursor: next }, { signal });
+        await enrich?.(page.elementos, signal);
+        items.push(...page.elementos);
+        next = page.siguiente;
+      } while (next !== null && items.length < wanted.current);
       if (signal.aborted) return;
-      const items = meanwhile.applied([...before, ...page.elementos]);
-      setState({ items, next: page.siguiente, problem: null, loading: false });
+      setState({ items: meanwhile.applied(items), next, problem: null, loading: false });
     } catch (problem) {
       if (!signal.aborted) setState((state) => ({ ...state, problem, loading: false }));
     }
   };
 
   useEffect(() => {
+    setState(NOTHING_YET);
+    wanted.current = 0;
     read(null, []);
     return () => running.current?.abort();
   }, [path, JSON.stringify(query)]);
@@ -83,7 +94,10 @@ export function usePages(path, query, enrich) {
   return {
     ...state,
     hasMore: state.next !== null,
-    more: () => read(state.next, state.items),
+    more: () => {
+      wanted.current = state.items.length + 1; // also if it is all read anew before these have come
+      return read(state.next, state.items);
+    },
     reload: () => read(null, []),
     change: (change) => {
       meanwhile.add(change);

@@ -16,22 +16,20 @@ const REST_MS = 500;
 
 export default function Pedidos({ query }) {
   const pages = usePages("/pedidos", { ...asked(query), limite: 30 }, conClientes);
-  const [nuevos, setNuevos] = useState(0); // placed since, not shown so that the list does not jump
+  const [placed, setPlaced] = useState([]); // ids of those since, not shown so that the list does not jump
+  const nuevos = placed.filter((nuevo) => !pages.items?.some(({ id }) => id === nuevo)).length;
+  useEffect(() => setPlaced([]), [JSON.stringify(query)]);
 
   useChanges((cambio) => {
     if (pages.items?.some(({ id }) => id === cambio.id)) {
       pages.change((items) => items.map((pedido) => (pedido.id === cambio.id ? updated(pedido, cambio) : pedido)));
-    } else if (cambio.de === null && fits(cambio, query)) setNuevos((count) => count + 1);
+    } else if (cambio.de === null && fits(cambio, asked(query))) setPlaced((before) => [...before, cambio.id]);
   }, pages.reload);
-  const show = () => {
-    setNuevos(0);
-    pages.reload();
-  };
 
   return html`<${Gestion} title=${t("gestion.pedidos")}>
     <${Filters} query=${query} />
     <div role="status">
-      ${nuevos > 0 && html`<${Button} icon="pedidos" onClick=${show}>${t("pedidos.nuevos", { n: nuevos })}<//>`}
+      ${nuevos > 0 && html`<${Button} icon="pedidos" onClick=${pages.reload}>${t("pedidos.nuevos", { n: nuevos })}<//>`}
     </div>
     <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
     <${List} pages=${pages} />
@@ -39,8 +37,13 @@ export default function Pedidos({ query }) {
   <//>`;
 }
 
-const fits = ({ estado, cliente_id }, query) =>
-  (!query.estado || query.estado === estado) && (!query.cliente || query.cliente === cliente_id);
+/** Whether it is among those that were asked for. */
+function fits(cambio, { estado, desde, hasta, cliente_id }) {
+  const en = Date.parse(cambio.en);
+  if (desde && en < Date.parse(desde)) return false;
+  if (hasta && en >= Date.parse(hasta)) return false;
+  return (!estado || estado === cambio.estado) && (!cliente_id || cliente_id === cambio.cliente_id);
+}
 
 /** What the address says, as the service is asked. Days are those of the person's time zone, `hasta` is included. */
 function asked({ estado, desde, hasta, cliente }) {

@@ -4,7 +4,11 @@ delete globalThis.BroadcastChannel; // an open one keeps the process alive
 globalThis.addEventListener = () => {};
 globalThis.document = { addEventListener: () => {}, documentElement: {}, hidden: true };
 const { setTimeout } = globalThis;
-globalThis.setTimeout = (...wanted) => setTimeout(...wanted).unref(); // a message that is still shown holds nobody up
+/** What waits for long, a message that is still shown, holds nobody up. */
+globalThis.setTimeout = (act, delay = 0, ...rest) => {
+  const timer = setTimeout(act, delay, ...rest);
+  return delay < 1_000 ? timer : timer.unref();
+};
 
 /** A localStorage that is the map returned. */
 export function keeping() {
