@@ -63,6 +63,8 @@ export default {
   "factor.pideRecuperacion": "Enter one of your recovery codes. Each works once.",
   "factor.codigo": "Code",
   "factor.codigoRecuperacion": "Recovery code",
+  "factor.incorrecto":
+    "Not right, or no longer good. Try the next one; if that fails too, go back and start with the password.",
   "factor.usarRecuperacion": "Use a recovery code",
   "factor.usarCodigo": "Use the app",
   "cuenta.titulo": "My account",
@@ -284,6 +286,7 @@ export default {
   "servicio.inventario": "the stock service",
   "servicio.pedidos": "the orders service",
   "servicio.correo": "mail",
+  "servicio.base-de-datos": "the database",
   "servicio.undefined": "a service",
 
   "problema.desconocido": "Something went wrong.",
@@ -305,6 +308,9 @@ export default {
   "problema.datos-invalidos": "Some data are not valid.",
   "problema.version-obsoleta": "Somebody else changed it meanwhile.",
   "problema.peticion-en-curso": "The previous request is still running.",
+  "problema.cuerpo-demasiado-grande": "What was sent is too large.",
+  "problema.cuerpo-demasiado-lento": "Sending took too long. Check your connection.",
+  "problema.host-no-admitido": "The shop does not answer at this address. Open it at its usual one.",
   "problema.credenciales-incorrectas": "Email or password are not right.",
   "problema.total-distinto": "The price has changed.",
   "problema.existencias-insuficientes": "There is not enough of everything you want.",
@@ -330,13 +336,26 @@ export default {
   "mensaje.Falta.": "Required.",
   "mensaje.No es un email válido.": "Not a valid email address.",
   "mensaje.No tiene la forma esperada.": "Not of the expected form.",
-  "mensaje.Debe tener 12 caracteres o más.": "Must have 12 characters or more.",
-  "mensaje.Debe tener 256 caracteres o menos.": "Must have 256 characters or fewer.",
-  "mensaje.Es una de las contraseñas más usadas.": "It is one of the most common passwords.",
+  "mensaje.Debe tener {n} caracteres o más.": {
+    one: "Must have {n} character or more.",
+    other: "Must have {n} characters or more.",
+  },
+  "mensaje.Debe tener {n} caracteres o menos.": {
+    one: "Must have {n} character or fewer.",
+    other: "Must have {n} characters or fewer.",
+  },
+  "mensaje.No puede contener caracteres de control.": "Must not contain control characters.",
+  "mensaje.Es una de las contraseñas más usadas: elija otra.": "One of the most common passwords: choose another one.",
+  "mensaje.Contiene «{palabra}» y lo demás es fácil de adivinar: añada otras palabras, que no tengan que ver con la tienda ni con usted.":
+    "Has “{palabra}” in it, and the rest is easy to guess: add other words, which have to do neither with the shop nor with you.",
+  "mensaje.Ha aparecido en una filtración de otro sitio: elija otra, y cámbiela también donde la use.":
+    "Has been in a leak of another site: choose another one, and change it where you use it, too.",
   "mensaje.No puede ser el email.": "Must not be the email.",
   "mensaje.No es la contraseña actual.": "Not the current password.",
   "mensaje.No es la contraseña.": "Not the password.",
   "mensaje.Falta: el segundo factor está activo.": "Required: the second factor is active.",
   "mensaje.No es correcto, ha caducado o ya se ha usado: espere al siguiente.":
     "Wrong, expired or used already: wait for the next one.",
+  "mensaje.La llave de acceso no vale, o ha pasado demasiado tiempo: empiece de nuevo.":
+    "The passkey is not right, or too much time has passed: begin anew.",
 };

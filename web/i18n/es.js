@@ -63,6 +63,8 @@ export default {
   "factor.pideRecuperacion": "Escriba uno de sus códigos de recuperación. Cada uno vale una vez.",
   "factor.codigo": "Código",
   "factor.codigoRecuperacion": "Código de recuperación",
+  "factor.incorrecto":
+    "No es correcto, o ya no vale. Pruebe con el siguiente; si tampoco vale, vuelva y empiece por la contraseña.",
   "factor.usarRecuperacion": "Usar un código de recuperación",
   "factor.usarCodigo": "Usar la aplicación",
   "cuenta.titulo": "Mi cuenta",
@@ -280,6 +282,7 @@ export default {
   "servicio.inventario": "el almacén",
   "servicio.pedidos": "el servicio de pedidos",
   "servicio.correo": "el correo",
+  "servicio.base-de-datos": "la base de datos",
   "servicio.undefined": "un servicio",
 
   "problema.desconocido": "Algo no ha salido bien.",
@@ -301,6 +304,9 @@ export default {
   "problema.datos-invalidos": "Hay datos que no son válidos.",
   "problema.version-obsoleta": "Otra persona lo ha cambiado mientras tanto.",
   "problema.peticion-en-curso": "La petición anterior sigue en curso.",
+  "problema.cuerpo-demasiado-grande": "Lo que se envía es demasiado grande.",
+  "problema.cuerpo-demasiado-lento": "El envío ha tardado demasiado. Compruebe su conexión.",
+  "problema.host-no-admitido": "La tienda no atiende en esta dirección. Ábrala en la habitual.",
   "problema.credenciales-incorrectas": "El email o la contraseña no son correctos.",
   "problema.total-distinto": "El precio ha cambiado.",
   "problema.existencias-insuficientes": "No queda bastante de todo lo que pide.",
@@ -326,13 +332,26 @@ export default {
   "mensaje.Falta.": "Falta.",
   "mensaje.No es un email válido.": "No es un email válido.",
   "mensaje.No tiene la forma esperada.": "No tiene la forma esperada.",
-  "mensaje.Debe tener 12 caracteres o más.": "Debe tener 12 caracteres o más.",
-  "mensaje.Debe tener 256 caracteres o menos.": "Debe tener 256 caracteres o menos.",
-  "mensaje.Es una de las contraseñas más usadas.": "Es una de las contraseñas más usadas.",
+  "mensaje.Debe tener {n} caracteres o más.": {
+    one: "Debe tener {n} carácter o más.",
+    other: "Debe tener {n} caracteres o más.",
+  },
+  "mensaje.Debe tener {n} caracteres o menos.": {
+    one: "Debe tener {n} carácter o menos.",
+    other: "Debe tener {n} caracteres o menos.",
+  },
+  "mensaje.No puede contener caracteres de control.": "No puede contener caracteres de control.",
+  "mensaje.Es una de las contraseñas más usadas: elija otra.": "Es una de las contraseñas más usadas: elija otra.",
+  "mensaje.Contiene «{palabra}» y lo demás es fácil de adivinar: añada otras palabras, que no tengan que ver con la tienda ni con usted.":
+    "Contiene «{palabra}» y lo demás es fácil de adivinar: añada otras palabras, que no tengan que ver con la tienda ni con usted.",
+  "mensaje.Ha aparecido en una filtración de otro sitio: elija otra, y cámbiela también donde la use.":
+    "Ha aparecido en una filtración de otro sitio: elija otra, y cámbiela también donde la use.",
   "mensaje.No puede ser el email.": "No puede ser el email.",
   "mensaje.No es la contraseña actual.": "No es la contraseña actual.",
   "mensaje.No es la contraseña.": "No es la contraseña.",
   "mensaje.Falta: el segundo factor está activo.": "Falta: el segundo factor está activo.",
   "mensaje.No es correcto, ha caducado o ya se ha usado: espere al siguiente.":
     "No es correcto, ha caducado o ya se ha usado: espere al siguiente.",
+  "mensaje.La llave de acceso no vale, o ha pasado demasiado tiempo: empiece de nuevo.":
+    "La llave de acceso no vale, o ha pasado demasiado tiempo: empiece de nuevo.",
 };

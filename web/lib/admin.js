@@ -3,7 +3,6 @@
 import { get } from "./api.js";
 import { html, useLayoutEffect, useRef } from "./html.js";
 import { t } from "./i18n.js";
-import { Problem } from "./problems.js";
 import { link, location } from "./router.js";
 import { stylesheet } from "./stylesheet.js";
 import { Page } from "./ui.js";
@@ -65,9 +64,8 @@ export async function productosPorId(ids, signal) {
   return new Map(elementos.map((producto) => [producto.id, producto]));
 }
 
-/** What a service objects to as a whole, to be said at the field that it is about. */
-export const objection = (campo, mensaje) =>
-  new Problem({ slug: "datos-invalidos", status: 422, extras: { errores: [{ campo, mensaje }] } });
+/** Whether it was erased at the wish of whom it belonged to: its address is none any more. */
+export const borrada = ({ email }) => email.endsWith("@borrado.invalid");
 
 const cuentas = new Map();
 
@@ -82,7 +80,7 @@ export async function conClientes(pedidos) {
 function email(id) {
   if (!cuentas.has(id)) {
     const answer = get(`/auth/usuarios/${id}`, {}, { timeout: 4_000 }).then(
-      (usuario) => usuario.email,
+      (usuario) => (borrada(usuario) ? null : usuario.email),
       (problem) => {
         if (problem.status === 404 || problem.status === 422) return null; // 422: a service placed it
         cuentas.delete(id);

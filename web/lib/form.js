@@ -50,20 +50,20 @@ export function PasswordField(props) {
 }
 
 /**
- * A form that sends its fields: shows what the service objects to at each field, the rest above, and moves the focus
- * to the first fault.
+ * A form that sends its fields: shows what is missing or what the service objects to at each field, the rest above,
+ * and moves the focus to the first fault.
  *
  * @param {object} props
  * @param {(values: Record<string, string>) => Promise<any>} props.onSend
  * @param {string} props.action  what the button says
  * @param {(faults: Record<string, string>) => any} props.children  the fields, given the message of each
- * @param {(values: Record<string, string>) => Record<string, string>} [props.check]  faults known without asking
+ * @param {(values: Record<string, string>) => Record<string, string>} [props.check]  further faults known without asking
  * @param {string} [props.kind]  of the button
  * @param {any} [props.extra]  beside the button
  */
 export function Form({ onSend, action, children, check, kind = "primary", extra }) {
   const form = useRef(null);
-  const [state, setState] = useState({ busy: false, problem: null, faults: {} });
+  const [state, setState] = useState(WELL);
 
   useEffect(() => {
     form.current.querySelector("[aria-invalid=true]")?.focus();
@@ -73,19 +73,21 @@ export function Form({ onSend, action, children, check, kind = "primary", extra 
     event.preventDefault();
     if (state.busy) return;
     const values = Object.fromEntries(new FormData(form.current));
-    const faults = check?.(values) ?? {};
-    if (Object.keys(faults).length) return setState({ busy: false, problem: null, faults });
-    setState({ busy: true, problem: null, faults: {} });
+    const faults = { ...missing(form.current), ...check?.(values) };
+    if (Object.keys(faults).length) return setState({ ...WELL, faults });
+    setState({ ...WELL, busy: true });
     try {
       await onSend(values);
-      setState({ busy: false, problem: null, faults: {} });
+      setState(WELL);
     } catch (problem) {
-      setState({ busy: false, ...sorted(problem, form.current) });
+      setState({ ...WELL, ...sorted(problem, form.current) });
     }
   };
 
   return html`<form ref=${form} class="form" novalidate onSubmit=${send}>
-    <${ProblemNote} problem=${state.problem} />
+    <${ProblemNote} problem=${state.problem}>
+      ${state.others.map(([campo, message]) => html`<p key=${campo}>${campo}: ${message}</p>`)}
+    <//>
     ${children(state.faults)}
     <div class="actions">
       <${Button} type="submit" kind=${kind} busy=${state.busy}>${action}<//>
@@ -94,16 +96,37 @@ export function Form({ onSend, action, children, check, kind = "primary", extra 
   </form>`;
 }
 
-/** What belongs to a field of that form, and what to none. */
-function sorted(problem, form) {
-  if (problem.slug !== "datos-invalidos") return { problem, faults: {} };
-  const named = Object.entries(problem.fields).filter(([field]) => form.elements[field]);
-  const faults = Object.fromEntries(named.map(([field, message]) => [field, translated(message)]));
-  return named.length ? { problem: null, faults } : { problem, faults };
+const WELL = { busy: false, problem: null, others: [], faults: {} };
+
+/** What has to be filled in and is not. */
+function missing(form) {
+  const empty = [...form.elements].filter(({ validity }) => validity?.valueMissing);
+  return Object.fromEntries(empty.map(({ name }) => [name, t("mensaje.Falta.")]));
 }
+
+/** What belongs to a field of that form, and what to none. */
+export function sorted(problem, form) {
+  if (problem.slug !== "datos-invalidos") return { problem };
+  const said = Object.entries(problem.fields).map(([field, message]) => [field, translated(message)]);
+  const faults = Object.fromEntries(said.filter(([field]) => form.elements[field]));
+  const others = said.filter(([field]) => !form.elements[field]);
+  return { problem: others.length || !said.length ? problem : null, others, faults };
+}
+
+/** What has something of the case in it. */
+const TEMPLATES = [
+  "Debe tener {n} caracteres o más.",
+  "Debe tener {n} caracteres o menos.",
+  "Contiene «{palabra}» y lo demás es fácil de adivinar: añada otras palabras, que no tengan que ver con la tienda ni con usted.",
+];
 
 /** The services speak Spanish; what they say most has a text in every language. */
 export function translated(message) {
-  const name = `mensaje.${message}`;
-  return has(name) ? t(name) : message;
+  if (has(`mensaje.${message}`)) return t(`mensaje.${message}`);
+  for (const template of TEMPLATES) {
+    const [before, name, after] = template.split(/[{}]/);
+    if (!message.startsWith(before) || !message.endsWith(after)) continue;
+    return t(`mensaje.${template}`, Object.fromEntries([[name, message.slice(before.length, -after.length)]]));
+  }
+  return message;
 }

@@ -57,7 +57,9 @@ export const has = (name) => name in texts.value;
 export function explain(problem) {
   const name = `problema.${problem.slug}`;
   const seconds = problem.retryAfter ?? "";
-  if (has(name)) return t(name, { ...problem.extras, seconds, servicio: t(`servicio.${problem.extras?.servicio}`) });
+  const servicio = `servicio.${problem.extras?.servicio}`;
+  const servicioText = t(has(servicio) ? servicio : "servicio.undefined");
+  if (has(name)) return t(name, { ...problem.extras, seconds, servicio: servicioText });
   return problem.detail || problem.title || t("problema.desconocido");
 }
 

@@ -117,6 +117,15 @@ async function count(api, { id, existencias, update }, key, signal) {
     if (problem.slug !== "inventario-existente") throw problem;
     if (!update) return false;
   }
+  try {
+    return await adjust(api, id, existencias, key, signal);
+  } catch (problem) {
+    if (problem.slug !== "existencias-cambiadas") throw problem; // an order was completed between the two calls
+    return adjust(api, id, existencias, key, signal);
+  }
+}
+
+async function adjust(api, id, existencias, key, signal) {
   const { fisico } = await api.get(`/inventario/${id}`, {}, { signal });
   if (fisico === existencias) return false;
   const body = { tipo: "AJUSTE", cantidad: existencias, fisico_esperado: fisico };

@@ -4,6 +4,7 @@ import { Dialog } from "./dialog.js";
 import { Field, Form, PasswordField } from "./form.js";
 import { html, useState } from "./html.js";
 import { t } from "./i18n.js";
+import { objection } from "./problems.js";
 import { entrar, olvidar, usuario } from "./session.js";
 import { Button } from "./ui.js";
 
@@ -30,7 +31,6 @@ export function LogIn({ email = "", fixed = false, onDone, extra }) {
     key="password"
     action=${t("entrar.accion")}
     onSend=${({ email, password }) => attempt({ email, password })}
-    check=${missing}
     extra=${extra}
   >
     ${(faults) => html`
@@ -49,10 +49,13 @@ export function LogIn({ email = "", fixed = false, onDone, extra }) {
 function SecondFactor({ onSend, onBack }) {
   const [recovery, setRecovery] = useState(false);
   const name = recovery ? "codigo_de_recuperacion" : "codigo";
+  const send = (values) =>
+    onSend({ [name]: values[name].trim() }).catch((problem) => {
+      throw problem.slug === "credenciales-incorrectas" ? objection(name, t("factor.incorrecto")) : problem;
+    });
   return html`<${Form}
     action=${t("entrar.accion")}
-    onSend=${(values) => onSend({ [name]: values[name].trim() })}
-    check=${(values) => (values[name].trim() ? {} : { [name]: t("mensaje.Falta.") })}
+    onSend=${send}
     extra=${html`<${Button} kind="quiet" onClick=${onBack}>${t("accion.volver")}<//>`}
   >
     ${(faults) => html`
@@ -69,13 +72,6 @@ function SecondFactor({ onSend, onBack }) {
       </div>
     `}
   <//>`;
-}
-
-function missing({ email, password }) {
-  return {
-    ...(!email.trim() && { email: t("mensaje.Falta.") }),
-    ...(!password && { password: t("mensaje.Falta.") }),
-  };
 }
 
 /** Over whatever the person was doing, which goes on afterwards. */

@@ -38,6 +38,10 @@ export class Problem extends Error {
 /** What a fetch that gave no answer means. @param {Error} error */
 export const unanswered = ({ name }) => new Problem({ slug: name === "TimeoutError" ? SIN_RESPUESTA : SIN_CONEXION });
 
+/** What a service objects to as a whole, to be said at the field that it is about. */
+export const objection = (campo, mensaje) =>
+  new Problem({ slug: "datos-invalidos", status: 422, extras: { errores: [{ campo, mensaje }] } });
+
 /** @param {Response} response one whose status is no success */
 export async function problemOf(response) {
   const body = await response.json().catch(() => ({}));

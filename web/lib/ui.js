@@ -103,9 +103,9 @@ export function Note({ kind = "info", title, live = false, instead = false, acti
 /**
  * What went wrong, in words, with what support needs folded away.
  *
- * @param {{problem: import("./problems.js").Problem | null, onRetry?: () => void}} props
+ * @param {{problem: import("./problems.js").Problem | null, onRetry?: () => void, children?: any}} props
  */
-export function ProblemNote({ problem, onRetry }) {
+export function ProblemNote({ problem, onRetry, children }) {
   if (!problem) return null;
   return html`<${Note}
     kind="bad"
@@ -113,6 +113,7 @@ export function ProblemNote({ problem, onRetry }) {
     actions=${onRetry && html`<${Button} onClick=${onRetry}>${t("accion.reintentar")}<//>`}
   >
     <p>${explain(problem)}</p>
+    ${children}
     <${ProblemDetails} problem=${problem} />
   <//>`;
 }

@@ -11,7 +11,8 @@ import { keep } from "../lib/storage.js";
 import { Button, Dialog, Note, ProblemNote, announce } from "../lib/ui.js";
 import { Code, CurrentPassword } from "./cuenta-campos.js";
 
-export function Datos({ conFactor }) {
+/** @param {{conFactor: boolean, onObjection: (problem: any) => never}} props */
+export function Datos({ conFactor, onObjection }) {
   const [state, setState] = useState({ busy: false, problem: null });
   const [erasing, setErasing] = useState(false);
   const take = async () => {
@@ -32,7 +33,7 @@ export function Datos({ conFactor }) {
       <${Button} icon="descargar" busy=${state.busy} onClick=${take}>${t("datos.descargar")}<//>
       <${Button} kind="danger" onClick=${() => setErasing(true)}>${t("datos.borrar")}<//>
     </div>
-    ${erasing && html`<${Erase} conFactor=${conFactor} onClose=${() => setErasing(false)} />`}
+    ${erasing && html`<${Erase} conFactor=${conFactor} onObjection=${onObjection} onClose=${() => setErasing(false)} />`}
   </section>`;
 }
 
@@ -46,10 +47,10 @@ async function everyOrder() {
   }
 }
 
-function Erase({ conFactor, onClose }) {
+function Erase({ conFactor, onObjection, onClose }) {
   const erase = async ({ password, codigo }) => {
     const { id } = usuario.peek();
-    await post("/auth/yo/borrar", { password, ...(conFactor && { codigo: codigo.trim() }) });
+    await post("/auth/yo/borrar", { password, ...(conFactor && { codigo: codigo.trim() }) }).catch(onObjection);
     keep(`carrito.${id}`, null);
     keep(`compra.${id}`, null);
     go("/tienda");

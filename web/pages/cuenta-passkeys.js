@@ -9,7 +9,8 @@ import { available, create } from "../lib/passkeys.js";
 import { Button, Dialog, Icon, ProblemNote, Skeleton, Time, announce, confirm } from "../lib/ui.js";
 import { Code, CurrentPassword } from "./cuenta-campos.js";
 
-export function Passkeys({ conFactor }) {
+/** @param {{conFactor: boolean, onObjection: (problem: any) => never}} props */
+export function Passkeys({ conFactor, onObjection }) {
   const { data, problem, reload } = useLoad((signal) => get("/auth/yo/passkeys", {}, { signal }), []);
   const [adding, setAdding] = useState(false);
   const [failed, setFailed] = useState(null);
@@ -52,7 +53,7 @@ export function Passkeys({ conFactor }) {
       </ul>`
     }
     ${available && html`<${Button} icon="llave" onClick=${() => setAdding(true)}>${t("passkeys.crear")}<//>`}
-    ${adding && html`<${Add} conFactor=${conFactor} onClose=${close} />`}
+    ${adding && html`<${Add} conFactor=${conFactor} onObjection=${onObjection} onClose=${close} />`}
   </section>`;
 }
 
@@ -72,16 +73,16 @@ function Passkey({ passkey: { nombre, creada_en, usada_en }, onRemove }) {
 }
 
 /** Password, then what the browser asks for, then it is registered. */
-function Add({ conFactor, onClose }) {
+function Add({ conFactor, onObjection, onClose }) {
   const add = async ({ nombre, password, codigo }) => {
     const body = { password, ...(conFactor && { codigo: codigo.trim() }) };
-    const credencial = await create(await post("/auth/yo/passkeys/opciones", body));
+    const credencial = await create(await post("/auth/yo/passkeys/opciones", body).catch(onObjection));
     await post("/auth/yo/passkeys", { nombre: nombre.trim(), credencial });
     announce(t("passkeys.creada.aviso"));
     onClose();
   };
   return html`<${Dialog} title=${t("passkeys.crear")} onClose=${onClose}>
-    <${Form} action=${t("accion.seguir")} onSend=${add} check=${missing}>
+    <${Form} action=${t("accion.seguir")} onSend=${add}>
       ${(faults) => html`
         <${Field}
           label=${t("campo.nombre")} name="nombre" hint=${t("passkeys.nombre")} maxlength="100" autocomplete="off"
@@ -93,5 +94,3 @@ function Add({ conFactor, onClose }) {
     <//>
   <//>`;
 }
-
-const missing = ({ nombre }) => (nombre.trim() ? {} : { nombre: t("mensaje.Falta.") });

@@ -15,14 +15,22 @@ import { Sesiones } from "./cuenta-sesiones.js";
 
 export default function Cuenta() {
   const factor = useLoad((signal) => get("/auth/yo/totp", {}, { signal }), []);
-  const conFactor = factor.data?.activo ?? false;
+  const [asked, setAsked] = useState(false); // for a code, by a service that knew more than the page did
+  const conFactor = factor.data?.activo ?? asked;
+  const onObjection = (problem) => {
+    if (problem.fields?.codigo && !conFactor) {
+      setAsked(true);
+      factor.reload();
+    }
+    throw problem;
+  };
   return html`<${Page} title=${t("cuenta.titulo")} narrow>
     <${Perfil} />
-    <${Password} conFactor=${conFactor} />
+    <${Password} conFactor=${conFactor} onObjection=${onObjection} />
     <${SegundoFactor} factor=${factor} />
-    <${Passkeys} conFactor=${conFactor} />
+    <${Passkeys} conFactor=${conFactor} onObjection=${onObjection} />
     <${Sesiones} />
-    <${Datos} conFactor=${conFactor} />
+    <${Datos} conFactor=${conFactor} onObjection=${onObjection} />
   <//>`;
 }
 
@@ -74,10 +82,10 @@ function Verify() {
     <${Button} kind="quiet" busy=${state.busy} onClick=${ask}>${t("perfil.pedirEnlace")}<//>`;
 }
 
-function Password({ conFactor }) {
+function Password({ conFactor, onObjection }) {
   const [round, setRound] = useState(0); // a changed password leaves empty fields
   const change = async ({ actual, nueva, codigo }) => {
-    await post("/auth/yo/password", { actual, nueva, ...(conFactor && { codigo: codigo.trim() }) });
+    await post("/auth/yo/password", { actual, nueva, ...(conFactor && { codigo: codigo.trim() }) }).catch(onObjection);
     announce(t("password.cambiada"));
     setRound(round + 1);
   };

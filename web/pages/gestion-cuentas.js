@@ -114,15 +114,13 @@ function New({ onClose, onMade }) {
   };
   const create = async ({ nombre }) =>
     onMade(await post("/auth/clientes", { nombre: nombre.trim(), alcances: [...chosen] }));
-  const check = ({ nombre }) => ({
-    ...(!nombre.trim() && { nombre: t("mensaje.Falta.") }),
-    ...(!chosen.size && { alcances: t("cuentas.unAlcance") }),
-  });
+  const check = () => (chosen.size ? {} : { alcances: t("cuentas.unAlcance") });
   return html`<${Dialog} title=${t("cuentas.nueva")} onClose=${onClose}>
     <${Form} action=${t("cuentas.crear")} check=${check} onSend=${create}>
       ${(faults) => html`
         <${Field}
-          label=${t("cuentas.nombre")} name="nombre" maxlength="200" autocomplete="off" autofocus error=${faults.nombre}
+          label=${t("cuentas.nombre")} name="nombre" maxlength="200" autocomplete="off" autofocus required
+          error=${faults.nombre}
         />
         <fieldset class="choices">
           <legend>${t("cuentas.alcances")}</legend>

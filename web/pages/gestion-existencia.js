@@ -1,6 +1,6 @@
 /** The stock of one product: what there is, goods in and out, counting anew, and the ledger. */
 
-import { Frame, objection } from "../lib/admin.js";
+import { Frame } from "../lib/admin.js";
 import { get, post, request } from "../lib/api.js";
 import { newKey } from "../lib/attempt.js";
 import { Field, Form } from "../lib/form.js";
@@ -8,6 +8,7 @@ import { moment, number } from "../lib/format.js";
 import { html, useRef, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { useLoad, usePages } from "../lib/load.js";
+import { objection } from "../lib/problems.js";
 import { link } from "../lib/router.js";
 import { More, Note, Page, ProblemNote, Skeleton, announce } from "../lib/ui.js";
 

@@ -4,7 +4,7 @@ import { Frame } from "../lib/admin.js";
 import { Field, translated } from "../lib/form.js";
 import { number } from "../lib/format.js";
 import { html, useEffect, useState } from "../lib/html.js";
-import { explain, t } from "../lib/i18n.js";
+import { explain, has, t } from "../lib/i18n.js";
 import { rowsOf } from "../lib/import-rows.js";
 import { descargarFallos, importacion, importar, olvidarImportacion, parar } from "../lib/importing.js";
 import { link } from "../lib/router.js";
@@ -192,5 +192,6 @@ function Failures({ failures }) {
 function reason({ faults, problem }) {
   if (faults) return faults.map(({ campo, slug, line }) => t(`importar.falta.${slug}`, { campo, line })).join(" ");
   const fields = Object.entries(problem.fields).map(([campo, mensaje]) => `${campo}: ${translated(mensaje)}`);
-  return fields.length ? fields.join(" ") : explain(problem);
+  const own = `importar.fallo.${problem.slug}`;
+  return fields.join(" ") || (has(own) ? t(own) : explain(problem));
 }

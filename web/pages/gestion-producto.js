@@ -1,6 +1,6 @@
 /** One product: made, changed (also while somebody else changes it), taken off sale and put back. */
 
-import { objection } from "../lib/admin.js";
+import "../lib/admin.js";
 import { get, patch, request } from "../lib/api.js";
 import { Field, Form } from "../lib/form.js";
 import { html, useState } from "../lib/html.js";
@@ -8,6 +8,7 @@ import { t } from "../lib/i18n.js";
 import { useLoad } from "../lib/load.js";
 import { changed, differences } from "../lib/merge.js";
 import { typedAmount } from "../lib/money.js";
+import { objection } from "../lib/problems.js";
 import { go, link } from "../lib/router.js";
 import { Button, Icon, Page, ProblemNote, Skeleton, Time, announce, confirm } from "../lib/ui.js";
 import { Conflicto } from "./gestion-conflicto.js";

@@ -1,6 +1,6 @@
 /** Everybody who has an account: role, and whether they may log in. */
 
-import { Gestion } from "../lib/admin.js";
+import { Gestion, borrada } from "../lib/admin.js";
 import { patch } from "../lib/api.js";
 import { html, useState } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
@@ -29,7 +29,9 @@ export default function Usuarios() {
 }
 
 function Usuario({ usuario, onChanged }) {
-  const { id, email, nombre, rol, activo, creado_en } = usuario;
+  const { id, nombre, rol, activo, creado_en } = usuario;
+  const gone = borrada(usuario);
+  const email = gone ? t("usuarios.borrada") : usuario.email;
   const [state, setState] = useState({ busy: false, problem: null });
 
   const change = (cambios, verb) => async () => {
@@ -74,8 +76,8 @@ function Usuario({ usuario, onChanged }) {
       <a class="button quiet" href=${link("/gestion/pedidos", { cliente: id })}>
         ${t("usuarios.pedidos")}<span class="visually-hidden"> ${email}</span>
       </a>
-      ${rol === "admin" ? act({ rol: "cliente" }, "quitarAdmin") : act({ rol: "admin" }, "hacerAdmin")}
-      ${activo ? act({ activo: false }, "desactivar") : act({ activo: true }, "activar")}
+      ${!gone && (rol === "admin" ? act({ rol: "cliente" }, "quitarAdmin") : act({ rol: "admin" }, "hacerAdmin"))}
+      ${!gone && (activo ? act({ activo: false }, "desactivar") : act({ activo: true }, "activar"))}
     </span>
     ${state.problem && html`<div class="whole"><${ProblemNote} problem=${state.problem} /></div>`}
   </div>`;

@@ -222,6 +222,24 @@ test("an import cut short between product and stock is made whole by repeating i
   assert.equal(stock.get("id-A"), 5);
 });
 
+test("what is sold while it is counted is counted once more, and no oftener", async () => {
+  const { api, stock, movimientos } = shop();
+  const { request } = api;
+  await sendRow(api, row("A", "Uno", 5), { update: true, key: "k" });
+  let sold = 0;
+  const selling = async (method, path, options) => {
+    if (path === "/productos" || sold >= sales) return request(method, path, options);
+    stock.set("id-A", 5 - (sold += 1));
+    throw new Problem({ status: 409, slug: "existencias-cambiadas" });
+  };
+  let sales = 1;
+  await sendRow({ ...api, request: selling }, row("A", "Uno", 9), { update: true, key: "k" });
+  assert.deepEqual(movimientos, [["id-A", 9, 4]]);
+  sales = 9;
+  const again = sendRow({ ...api, request: selling }, row("A", "Uno", 8), { update: true, key: "k" });
+  await assert.rejects(again, { slug: "existencias-cambiadas" });
+});
+
 test("of two versions each keeps what only it changed, and the other's stands where both did", () => {
   const base = { sku: "A", nombre: "Uno", precio: "1.00", descripcion: "" };
   const propia = { sku: "A", nombre: "Dos", precio: "1.00", descripcion: "mía" };
