@@ -137,6 +137,9 @@ export default {
   "existencias.empezar.texto": "This product has no stock yet: nobody can order it.",
   "existencias.empezar.accion": "Record what there is",
   "existencias.empezado": "Stock recorded.",
+  "existencias.otroConto.titulo": "Somebody else has started to count",
+  "existencias.otroConto":
+    "{fisico} are on record; the {propia} that you typed were not recorded. If your figure is right, make an adjustment.",
 
   "movimiento.titulo": "Movement",
   "movimiento.tipo": "Which movement",
@@ -162,6 +165,7 @@ export default {
 
   "libro.titulo": "Movements",
   "libro.orden": "From the first to the last",
+  "libro.reciente": "Just recorded",
   "libro.cuando": "When",
   "libro.tipo": "Kind",
   "libro.cambio": "Change",

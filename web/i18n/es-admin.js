@@ -134,6 +134,9 @@ export default {
   "existencias.empezar.texto": "Este producto no tiene existencias todavía: nadie puede pedirlo.",
   "existencias.empezar.accion": "Registrar lo que hay",
   "existencias.empezado": "Existencias registradas.",
+  "existencias.otroConto.titulo": "Otra persona ha empezado a contar",
+  "existencias.otroConto":
+    "Constan {fisico}; las {propia} que ha escrito no se han registrado. Si su cifra es la buena, haga un ajuste.",
 
   "movimiento.titulo": "Movimiento",
   "movimiento.tipo": "Qué movimiento",
@@ -159,6 +162,7 @@ export default {
 
   "libro.titulo": "Movimientos",
   "libro.orden": "Del primero al último",
+  "libro.reciente": "Recién anotado",
   "libro.cuando": "Cuándo",
   "libro.tipo": "Tipo",
   "libro.cambio": "Cambio",

@@ -18,9 +18,19 @@ export default function Existencia({ params: { id } }) {
   const producto = useLoad((signal) => get(`/productos/${id}`, {}, { signal }), [id]);
   const stock = useLoad((signal) => read(id, signal), [id]);
   const [round, setRound] = useState(0);
-  const moved = async () => {
+  const [counted, setCounted] = useState(null); // by two at once: { propia, fisico }
+  const [latest, setLatest] = useState(null); // movement that was recorded here
+  const moved = async (movimiento) => {
+    if (movimiento) {
+      setLatest(movimiento);
+      setCounted(null);
+    }
     await stock.reload();
     setRound((before) => before + 1);
+  };
+  const begun = async (other) => {
+    setCounted(other);
+    await moved();
   };
   const title = producto.data?.nombre ?? (producto.problem ? id : t("existencias.titulo"));
 
@@ -34,13 +44,19 @@ export default function Existencia({ params: { id } }) {
     }
     <${ProblemNote} problem=${stock.problem} onRetry=${stock.reload} />
     ${!stock.data && !stock.problem && html`<${Skeleton} rows=${3} />`}
-    ${stock.data?.missing && html`<${Begin} id=${id} onDone=${moved} />`}
+    ${stock.data?.missing && html`<${Begin} id=${id} onDone=${begun} />`}
     ${
       stock.data?.existencias &&
       html`
+        ${
+          counted &&
+          html`<${Note} kind="warning" live instead title=${t("existencias.otroConto.titulo")}>
+            <p>${t("existencias.otroConto", { propia: number(counted.propia), fisico: number(counted.fisico) })}</p>
+          <//>`
+        }
         <${Figures} ...${stock.data.existencias} />
         <${Move} id=${id} existencias=${stock.data.existencias} onDone=${moved} />
-        <${Ledger} id=${id} round=${round} />
+        <${Ledger} id=${id} round=${round} latest=${latest} />
       `
     }
   <//>`;
@@ -67,14 +83,17 @@ function Figures({ fisico, reservado, disponible }) {
 
 /** Nobody has counted it yet. */
 function Begin({ id, onDone }) {
-  const begin = async ({ cantidad }) => {
+  const begin = async (values) => {
+    const propia = Number(values.cantidad);
     try {
-      await post("/inventario", { producto_id: id, cantidad: Number(cantidad) });
-      announce(t("existencias.empezado"));
+      await post("/inventario", { producto_id: id, cantidad: propia });
     } catch (problem) {
-      if (problem.slug !== "inventario-existente") throw problem; // or an answer was lost: it stands
+      if (problem.slug !== "inventario-existente") throw problem;
+      const { fisico } = await get(`/inventario/${id}`);
+      if (fisico !== propia) return onDone({ propia, fisico }); // the same: the answer of the time before was lost
     }
-    await onDone();
+    announce(t("existencias.empezado"));
+    return onDone(null);
   };
   return html`<section class="card" aria-labelledby="empezar">
     <h2 id="empezar">${t("existencias.empezar")}</h2>
@@ -105,18 +124,21 @@ function Move({ id, existencias, onDone }) {
       attempt.current = { body: JSON.stringify(body), clave: newKey() };
     const headers = { "Idempotency-Key": attempt.current.clave };
     setChanged(null);
-    try {
-      await request("POST", `/inventario/${id}/movimientos`, { body, headers });
-    } catch (problem) {
-      if (problem.slug === "existencias-insuficientes") throw objection("cantidad", tooFew(tipo, existencias, problem));
+    const refused = async (problem) => {
+      if (problem.slug === "existencias-insuficientes") {
+        await onDone();
+        throw objection("cantidad", tooFew(tipo, existencias, problem));
+      }
       if (problem.slug !== "existencias-cambiadas") throw problem;
       setChanged({ antes: existencias.fisico, fisico: problem.extras.fisico });
-      return onDone();
-    }
+      await onDone();
+    };
+    const answer = await request("POST", `/inventario/${id}/movimientos`, { body, headers }).catch(refused);
+    if (!answer) return;
     attempt.current = { body: "", clave: "" };
     announce(t(`movimiento.hecho.${tipo}`));
-    await onDone();
-    return setRound(round + 1);
+    await onDone(answer.body);
+    setRound(round + 1);
   };
 
   return html`<section class="card" aria-labelledby="mover">
@@ -148,43 +170,49 @@ function Move({ id, existencias, onDone }) {
   </section>`;
 }
 
-/** What is reserved stays. */
-function tooFew(tipo, { reservado }, { extras: { faltantes } }) {
-  if (tipo === "AJUSTE") return t("movimiento.bajoLoReservado", { reservado: number(reservado) });
-  return t("movimiento.noHay", { disponible: number(faltantes[0].disponible) });
+/** What is reserved stays; how much that is now, the refusal says: what was expected to be there is. */
+function tooFew(tipo, { fisico }, { extras: { faltantes } }) {
+  const [{ disponible }] = faltantes;
+  if (tipo === "AJUSTE") return t("movimiento.bajoLoReservado", { reservado: number(fisico - disponible) });
+  return t("movimiento.noHay", { disponible: number(disponible) });
 }
 
-function Ledger({ id, round }) {
+/** @param {{id: string, round: number, latest: any}} props  latest: movement that may be many pages away */
+function Ledger({ id, round, latest }) {
   const pages = usePages(`/inventario/${id}/movimientos`, { limite: 50 });
   const seen = useRef(round);
   if (seen.current !== round) {
     seen.current = round;
     queueMicrotask(pages.reload);
   }
+  const away = latest && pages.hasMore && !pages.items.some((movimiento) => movimiento.id === latest.id);
   return html`<section class="stack" aria-labelledby="libro">
     <div class="card-head">
       <h2 id="libro">${t("libro.titulo")}</h2>
       <span class="soft small">${t("libro.orden")}</span>
     </div>
     <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
-    ${
-      pages.items &&
-      html`<${Frame} label=${t("libro.titulo")}>
-        <table data-testid="libro">
-          <thead>
-            <tr>
-              <th scope="col">${t("libro.cuando")}</th><th scope="col">${t("libro.tipo")}</th>
-              <th scope="col" class="figure">${t("libro.cambio")}</th><th scope="col">${t("libro.motivo")}</th>
-            </tr>
-          </thead>
-          <tbody>
-            ${pages.items.map((movimiento) => html`<${Entry} key=${movimiento.id} ...${movimiento} />`)}
-          </tbody>
-        </table>
-      <//>`
-    }
+    ${away && html`<${Entries} title=${t("libro.reciente")} name="reciente" items=${[latest]} />`}
+    ${pages.items && html`<${Entries} title=${t("libro.titulo")} name="libro" items=${pages.items} />`}
     <${More} pages=${pages} />
   </section>`;
+}
+
+function Entries({ title, name, items }) {
+  return html`<${Frame} label=${title}>
+    <table data-testid=${name}>
+      ${name !== "libro" && html`<caption>${title}</caption>`}
+      <thead>
+        <tr>
+          <th scope="col">${t("libro.cuando")}</th><th scope="col">${t("libro.tipo")}</th>
+          <th scope="col" class="figure">${t("libro.cambio")}</th><th scope="col">${t("libro.motivo")}</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${items.map((movimiento) => html`<${Entry} key=${movimiento.id} ...${movimiento} />`)}
+      </tbody>
+    </table>
+  <//>`;
 }
 
 function Entry({ tipo, cantidad, motivo, pedido_id, creado_en }) {

@@ -20,7 +20,7 @@ export default function Existencias({ query }) {
     <nav class="chips" aria-label=${t("existencias.filtro")}>
       ${["", "pocas"].map(
         (ver) => html`<a
-          class="chip" key=${ver} href=${link("/gestion/existencias", { ver })}
+          class="chip" key=${ver} href=${link("/gestion/existencias", { ver, umbral: ver && query.umbral })}
           aria-current=${ver === (pocas ? "pocas" : "") ? "true" : undefined}
         >${t(`existencias.${ver || "todas"}`)}</a>`,
       )}
