@@ -1,15 +1,17 @@
 /** Figures as they came, for plots: a few minutes in memory, nothing else. Pure. */
 
 export class History {
-  /** @param {number} seconds  how long a figure is kept */
-  constructor(seconds) {
+  /** @param {number} seconds  how long a figure is kept @param {number} [longest]  between two that a line joins */
+  constructor(seconds, longest = Infinity) {
     this.seconds = seconds;
+    this.longest = longest;
     /** @type {{time: number, values: Record<string, number | null>}[]} */
     this.points = [];
   }
 
   /** @param {number} time  seconds since 1970 @param {Record<string, number | null>} values */
   push(time, values) {
+    if (time - this.points.at(-1)?.time > this.longest) this.gap();
     this.points.push({ time, values });
     const oldest = time - this.seconds;
     while (this.points[0].time < oldest) this.points.shift();

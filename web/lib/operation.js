@@ -7,6 +7,8 @@ import { useEffect, useRef, useState } from "./html.js";
 export const SERVICIOS = ["pedidos", "inventario", "productos", "auth"];
 const EVERY_MS = 2_000;
 const TIMEOUT_MS = 4_000;
+/** Between two looks, also if somebody does not answer; longer apart, nobody looked. */
+const LONGEST_SECONDS = 6;
 /** What plots reach back to. */
 export const SECONDS = 300;
 
@@ -17,19 +19,25 @@ export const SECONDS = 300;
  */
 export function useOperation(paused) {
   const history = useRef(null);
-  history.current ??= new History(SECONDS);
+  history.current ??= new History(SECONDS, LONGEST_SECONDS);
   const [state, setState] = useState({ documents: null, problems: {} });
 
   useEffect(() => {
     if (paused) return undefined;
     const stop = new AbortController();
     const look = async () => {
-      const answers = await Promise.all(SERVICIOS.map((servicio) => ask(servicio, stop.signal)));
+      const asked = SERVICIOS.map(async (servicio) => {
+        const answer = await ask(servicio, stop.signal);
+        // Nobody waits to be drawn for whoever does not answer, but for the first time.
+        if (!stop.signal.aborted) setState((before) => (before.documents ? after(before, servicio, answer) : before));
+        return [servicio, answer];
+      });
+      const answers = await Promise.all(asked);
       if (stop.signal.aborted) return;
-      const documents = Object.fromEntries(SERVICIOS.map((servicio, at) => [servicio, answers[at].documento]));
-      const problems = Object.fromEntries(SERVICIOS.map((servicio, at) => [servicio, answers[at].problem]));
-      history.current.push((performance.timeOrigin + performance.now()) / 1000, figures(documents)); // never goes back
-      setState({ documents, problems });
+      const state = answers.reduce((before, [servicio, answer]) => after(before, servicio, answer), {});
+      const time = (performance.timeOrigin + performance.now()) / 1000; // never goes back
+      history.current.push(time, figures(state.documents));
+      setState(state);
     };
     const ended = repeat(look, EVERY_MS, stop.signal);
     return () => {
@@ -41,6 +49,12 @@ export function useOperation(paused) {
 
   return { ...state, history: history.current };
 }
+
+/** What is known once that service has answered, too. */
+const after = ({ documents, problems }, servicio, { documento, problem }) => ({
+  documents: { ...documents, [servicio]: documento },
+  problems: { ...problems, [servicio]: problem },
+});
 
 async function ask(servicio, signal) {
   try {

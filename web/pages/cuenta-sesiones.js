@@ -30,7 +30,8 @@ export function Sesiones() {
       await remove(`/auth/yo/sesiones/${sesion.id}`);
       ended(sesion);
     } catch (problem) {
-      refused(problem, sesion);
+      if (problem.status === 404) ended(sesion); // from elsewhere, meanwhile
+      else refused(problem, sesion);
     }
   };
 
@@ -55,7 +56,7 @@ export function Sesiones() {
     await post("/auth/yo/sesiones/terminar", { password, ...(sesion && { sesion: sesion.id }) });
     setAsking(null);
     if (sesion) ended(sesion);
-    else await salir(); // what was ended with the password are all others
+    else await salir().catch(() => announce(t("salir.sinAviso"), "bad")); // what the password ended are all others
   };
 
   return html`<section class="card" aria-labelledby="sesiones">
@@ -87,6 +88,12 @@ export function Sesiones() {
 }
 
 function Sesion({ sesion, onEnd }) {
+  const [busy, setBusy] = useState(false);
+  const end = async () => {
+    setBusy(true);
+    await onEnd();
+    setBusy(false);
+  };
   const name = device(sesion.dispositivo);
   return html`<li class="session" data-testid="sesion">
     <${Icon} name="dispositivo" />
@@ -96,7 +103,9 @@ function Sesion({ sesion, onEnd }) {
       <br />
       <span class="soft small">${t("sesiones.usada")} <${Time} value=${sesion.usada_en} relative /></span>
     </span>
-    <${Button} kind="quiet" onClick=${onEnd}>${t("sesiones.cerrar")}<span class="visually-hidden"> ${name}</span><//>
+    <${Button} kind="quiet" busy=${busy} onClick=${end}>
+      ${t("sesiones.cerrar")}<span class="visually-hidden"> ${name}</span>
+    <//>
   </li>`;
 }
 

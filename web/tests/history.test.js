@@ -23,6 +23,12 @@ test("a pause breaks the line, once", () => {
   assert.deepEqual(history.columns(["a"])[1], [1, null, 2]);
 });
 
+test("a line does not join what is too far apart", () => {
+  const history = new History(60, 6);
+  for (const time of [1, 3, 9, 16, 18]) history.push(time, { a: time });
+  assert.deepEqual(history.columns(["a"])[1], [1, 3, 9, null, 16, 18]);
+});
+
 test("what the services say of themselves, and nothing for one that does not answer", () => {
   const documento = {
     peticiones: { por_segundo: 2, errores_por_segundo: 0, latencia_ms: { p50: 1, p95: null, p99: 3 } },
