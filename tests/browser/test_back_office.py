@@ -156,6 +156,24 @@ class TestImportar:
         assert stock.json()["fisico"] == 100
 
 
+class TestCuentas:
+    def test_el_secreto_no_se_pierde(self, page: Page) -> None:
+        """It is shown once: it stays until somebody says that they have it."""
+        page.goto("/#/gestion/cuentas")
+        page.get_by_role("button", name="Cuenta nueva").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Nombre").fill("Almacén")
+        dialog.get_by_label("productos:leer").check()
+        dialog.get_by_role("button", name="Crear la cuenta").click()
+        expect(page.get_by_test_id("secreto")).to_be_visible()
+        for _ in range(2):
+            page.keyboard.press("Escape")
+        dialog.get_by_role("button", name="Copiar el secreto").click()
+        expect(dialog.get_by_role("status")).to_have_text(re.compile("[Cc]opiado"))
+        dialog.get_by_role("button", name="Lo he guardado").click()
+        expect(dialog).to_have_count(0)
+
+
 class TestFiltros:
     def test_con_el_teclado(self, page: Page) -> None:
         """Each arrow and each digit is only on its way to what is wanted; the focus stays where it is."""

@@ -24,7 +24,8 @@ export function Dialog({ title, onClose, wide = false, children }) {
     return () => {
       dialog.removeEventListener("close", open);
       dialog.close();
-      (before?.isConnected ? before : document.querySelector("h1"))?.focus();
+      const away = before === document.body || !before?.isConnected;
+      (away ? document.querySelector("h1") : before)?.focus();
     };
   }, []);
   const leave = () => element.current.querySelector("[aria-busy=true]") || onClose?.();
