@@ -21,7 +21,7 @@ def migrate(services: Sequence[str]) -> None:
     Path(variables["COMANDA_DATA"]).mkdir(mode=0o700, parents=True, exist_ok=True)
     create_databases(variables, chosen)
     for service in chosen:
-        asyncio.run(_migrate(service, settings[service].database_url))
+        _migrate(service, settings[service].database_url)
         print(f"{service}: up to date")
 
 
@@ -39,15 +39,11 @@ def create_databases(variables: Mapping[str, str], services: Sequence[str]) -> N
         postgres.create_databases(server, wanted)
 
 
-async def _migrate(service: str, url: str) -> None:
+def _migrate(service: str, url: str) -> None:
     from comanda.common import migrations
-    from comanda.common.clock import SystemClock
-    from comanda.common.database import Database, DatabaseUnavailable
+    from comanda.common.database import DatabaseUnavailable
 
-    database = Database(url, clock=SystemClock())
     try:
-        await migrations.migrate(database, f"comanda.{service}")
+        asyncio.run(migrations.migrate_at(url, f"comanda.{service}"))
     except DatabaseUnavailable as fault:
         raise CommandFailed(f"{service.upper()}_DATABASE_URL: the database does not answer ({fault})") from None
-    finally:
-        await database.aclose()

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common.clock import SystemClock
 from comanda.common.database import Database
 
 
@@ -27,6 +28,19 @@ async def migrate(database: Database, package: str) -> None:
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(package))))
         if not await _is_current(connection, package):
             await connection.run_sync(_upgrade, package)
+
+
+async def migrate_at(url: str, package: str) -> None:
+    """The same for the database at that URL, without a service.
+
+    Raises:
+        DatabaseUnavailable: it does not answer.
+    """
+    database = Database(url, clock=SystemClock())
+    try:
+        await migrate(database, package)
+    finally:
+        await database.aclose()
 
 
 async def is_migrated(database: Database, package: str) -> bool:

@@ -38,15 +38,19 @@ def serve(package: str, settings_class: type[ServiceSettings]) -> None:
     """Runs the service of `package` (its `app.py` has a `build()`) until SIGTERM or SIGINT.
 
     Running requests then get `shutdown_seconds` to finish. Exits 1 with one line when a setting is wrong or the port
-    is taken.
+    is taken. With `--migrate` it brings the schema up to date instead, and ends: the job of a deployment whose services
+    have `migrate_on_start` false.
     """
     if "--help" in sys.argv or "-h" in sys.argv:
-        print(f"python -m {package}\n\nEnvironment:\n{reference(settings_class)}")  # noqa: T201
+        print(f"python -m {package} [--migrate]\n\nEnvironment:\n{reference(settings_class)}")  # noqa: T201
         return
     try:
         settings = load(settings_class)
     except InvalidSettings as error:
         _refuse(str(error))
+    if "--migrate" in sys.argv:
+        _migrate(package, settings)
+        return
     _check_port(settings)
     _allow_files(settings.max_connections + OTHER_FILES)
     _live_with(int(os.environ.get(SUPERVISOR_VARIABLE, "0")))
@@ -67,6 +71,17 @@ def serve(package: str, settings_class: type[ServiceSettings]) -> None:
         timeout_graceful_shutdown=settings.shutdown_seconds,
         backlog=2048,
     )
+
+
+def _migrate(package: str, settings: ServiceSettings) -> None:
+    from comanda.common import migrations  # a process that serves in several others has no use for them
+    from comanda.common.database import DatabaseUnavailable
+
+    try:
+        asyncio.run(migrations.migrate_at(settings.database_url, package))
+    except DatabaseUnavailable as fault:
+        _refuse(f"{settings.variable('database_url')}: the database does not answer ({fault})")
+    print(f"{package}: up to date")  # noqa: T201
 
 
 def _watch(package: str, settings: ServiceSettings) -> Watch:
