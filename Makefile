@@ -1,6 +1,6 @@
 # Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
 .POSIX:
-.PHONY: help run demo test simulate bench lint audit format coverage migrate seed verify settings vendor screenshots clean
+.PHONY: help run demo test images-check simulate bench lint audit format coverage migrate seed verify settings vendor screenshots clean
 
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml libs/testing/pyproject.toml cli/pyproject.toml \
 	services/auth/pyproject.toml services/productos/pyproject.toml services/inventario/pyproject.toml \
@@ -20,6 +20,9 @@ demo: .venv/.installed ## the story of an order, with services that really break
 
 test: .venv/.installed-dev ## every test, on SQLite and on a real PostgreSQL
 	@$(PYTEST)
+
+images-check: .venv/.installed-dev ## build the images and place an order through them (as root on Debian, three minutes)
+	@COMANDA_TEST_IMAGES=1 .venv/bin/pytest -s tests/images
 
 SEEDS = 1000
 simulate: .venv/.installed-dev ## the deterministic simulation, SEEDS=1000 runs of it
@@ -75,7 +78,7 @@ clean: ## remove what was installed and cached; the data in .data/ stays
 
 .venv/.installed-dev: $(LOCKED) .venv/bin/uv
 	@echo 'Installing with development tools …'
-	@$(SYNC) --group gateway || { echo $(NO_GATEWAY); $(SYNC); }
+	@$(SYNC) --group gateway --group deploy || { echo $(NO_GATEWAY); $(SYNC); }
 	@touch $@ .venv/.installed
 
 .venv/.installed-bench: $(LOCKED) .venv/bin/uv

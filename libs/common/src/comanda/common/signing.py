@@ -104,9 +104,8 @@ class SigningKey:
             key = cls.from_pem(read_secret(path))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        public = json.dumps({"keys": [key.public_jwk()]}, indent=2).encode() + b"\n"
         try:
-            write_if_changed(path.with_name(f"{path.stem}.jwks.json"), public, 0o644)
+            write_if_changed(path.with_name(f"{path.stem}.jwks.json"), key.public_set(), 0o644)
         except OSError as error:
             _log.warning("public_key_not_written", path=str(path), error=str(error))
         return key
@@ -120,6 +119,10 @@ class SigningKey:
         public = self._key.as_dict(private=False)
         coordinates = {name: str(public[name]) for name in ("kty", "crv", "x", "y")}
         return {**coordinates, "kid": self.kid, "use": "sig", "alg": ALGORITHM}
+
+    def public_set(self) -> bytes:
+        """A key set of this key alone, as a file holds it."""
+        return json.dumps({"keys": [self.public_jwk()]}, indent=2).encode() + b"\n"
 
     def sign(self, claims: dict[str, Any], typ: str) -> str:
         """A compact JWT with those claims, the type of token in its header."""
