@@ -28,7 +28,7 @@ def main(folder: Path) -> None:
     _once(folder / "grafana.env", {"GF_SECURITY_ADMIN_PASSWORD": _long})
     passwords = {f"{service.upper()}_PASSWORD": _long for service in SERVICES}
     _once(folder / "postgres.env", {"POSTGRES_PASSWORD": _long, **passwords})
-    _derived(folder, USER if is_root else os.getuid())
+    _derived(folder, f"{USER}:{USER}" if is_root else f"{os.getuid()}:{os.getgid()}")
     print(folder)
 
 
@@ -48,14 +48,14 @@ def _once(path: Path, values: Mapping[str, Callable[[], str]]) -> None:
     create_once(path, _lines({name: make() for name, make in values.items()}), 0o600)
 
 
-def _derived(folder: Path, user: int) -> None:
+def _derived(folder: Path, user: str) -> None:
     """What compose.yaml needs: each service's database by its own role, and as whom containers run."""
     made = dict(line.split("=", 1) for line in (folder / "postgres.env").read_text().splitlines())
     for service in SERVICES:
         role = f"comanda_{service}"
         url = f"postgresql://{role}:{made[f'{service.upper()}_PASSWORD']}@postgres:5432/{role}"
         write_if_changed(folder / f"{service}.database.env", _lines({f"{service.upper()}_DATABASE_URL": url}), 0o600)
-    write_if_changed(folder / "compose.env", _lines({"COMANDA_USER": f"{user}:{user}"}), 0o600)
+    write_if_changed(folder / "compose.env", _lines({"COMANDA_USER": user}), 0o600)
 
 
 def _lines(values: Mapping[str, str]) -> bytes:

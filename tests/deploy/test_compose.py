@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from deploy import composed
 from deploy.deployed_settings import SERVICES, assert_they_agree, known_variables, settings_of
+
+from comanda.cli import environment
 
 MONITORING = composed.ROOT / "deploy" / "monitoring"
 CADDYFILE = (composed.ROOT / "deploy/gateway/Caddyfile").read_text()
@@ -129,6 +132,11 @@ class TestGateway:
         for service in SERVICES:
             port = composed.variables(containers[service], secrets)[f"{service.upper()}_PORT"]
             assert containers["gateway"]["environment"][f"{service.upper()}_UPSTREAMS"] == f"{service}:{port}"
+
+    def test_the_ports_of_services_are_for_this_host_alone(self) -> None:
+        beside = yaml.safe_load((composed.ROOT / "deploy/compose/loopback.yaml").read_text())["services"]
+        published = {name: container["ports"] for name, container in beside.items()}
+        assert published == {name: [f"127.0.0.1:{port}:{port}"] for name, port in environment.PORTS.items()}
 
     def test_is_the_only_way_in(self, containers: Mapping[str, Any]) -> None:
         published = {name: container["ports"] for name, container in containers.items() if "ports" in container}
