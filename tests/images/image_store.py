@@ -35,7 +35,7 @@ class ImageStore:
         return ["buildah", *self._options, *arguments]
 
     def buildah(self, *arguments: str) -> str:
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, f"{arguments}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done.stdout.strip()
 
@@ -43,20 +43,20 @@ class ImageStore:
         """What stands in for the official image: Debian's Python."""
         root = self._folder / "base"
         command = ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", str(root)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         container = self.buildah("from", "scratch")
         self.buildah("copy", "--quiet", container, str(root), "/")
         self.buildah("commit", "--quiet", "--rm", container, BASE)
         shutil.rmtree(root)
 
-    def build(self, service: str, tag: str = "", *options: str) -> str:
+    def build(self, service: str) -> str:
         """Builds the image of a service as anybody would; returns its name."""
-        name = f"localhost/comanda-{service}{tag}"
+        name = f"localhost/comanda-{service}"
         arguments = {"BASE": BASE, "SERVICE": service}
         given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         what = ["--file", str(ROOT / "deploy/image/Dockerfile"), "--format", "docker", "--tag", name]
-        how = ["--isolation", "chroot", "--layers", "--quiet", *self._trust(), *options]
+        how = ["--isolation", "chroot", "--layers", "--quiet", *self._trust()]
         self.buildah("bud", *how, *given, *what, str(ROOT))
         return name
 
