@@ -89,6 +89,8 @@ def test_an_order_is_placed_through_the_four_images(
     try:
         passwords = _values(secrets / "postgres.env")
         _make_databases(server, passwords)
+        assert _enters(server, "comanda_pedidos", "comanda_pedidos") == ""
+        assert "permission denied" in _enters(server, "comanda_pedidos", "comanda_auth")
         variables = _variables(server, secrets)
         for service in SERVICES:
             own = _own(service, variables)
@@ -141,6 +143,13 @@ def _make_databases(server: PostgresServer, passwords: Mapping[str, str]) -> Non
     given = {"PATH": f"{programs}:{os.environ['PATH']}", "POSTGRES_USER": "postgres", **passwords}
     given |= {"PGHOST": "127.0.0.1", "PGPORT": str(server.port)}
     subprocess.run(["sh", str(ROOT / "deploy/compose/postgres/databases.sh")], env=given, check=True, timeout=60)
+
+
+def _enters(server: PostgresServer, role: str, database: str) -> str:
+    """What a role is told that looks into a database; empty: nothing, it is in."""
+    url = f"postgresql://{role}@127.0.0.1:{server.port}/{database}"
+    command = [str(server.program("psql")), "--no-psqlrc", url, "--command", "SELECT 1"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60).stderr
 
 
 def _variables(server: PostgresServer, secrets: Path) -> dict[str, str]:
