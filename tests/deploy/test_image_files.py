@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -56,11 +57,11 @@ class TestHealthCheck:
         for service, port in environment.PORTS.items():
             assert environment.settings_class(service).model_fields["port"].default == port
 
-    def test_nobody_listens(
-        self, healthcheck: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
-    ) -> None:
+    def test_nobody_listens(self, healthcheck: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin" / "servicio").symlink_to("comanda-pedidos")
         monkeypatch.setattr(sys, "prefix", str(tmp_path))
-        monkeypatch.setenv("PEDIDOS_PORT", str(unused_tcp_port))
-        assert healthcheck.main() == 1
+        with socket.socket() as taken:  # nobody else can listen there either
+            taken.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("PEDIDOS_PORT", str(taken.getsockname()[1]))
+            assert healthcheck.main() == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from comanda.common import migrations
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database
-from comanda.testing import Databases, free_port
+from comanda.testing import Databases
 
 pytestmark = pytest.mark.proc
 
@@ -52,7 +53,9 @@ class TestMigrate:
         await postgres_databases.discard()
 
     async def test_database_that_does_not_answer(self) -> None:
-        code, output, errors = await migrate(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
+        with socket.socket() as taken:  # nobody else can listen there either
+            taken.bind(("127.0.0.1", 0))
+            code, output, errors = await migrate(f"postgresql://nobody@127.0.0.1:{taken.getsockname()[1]}/nothing")
         assert (code, output) == (1, "")
         assert errors.startswith("PRODUCTOS_DATABASE_URL: the database does not answer")
         assert len(errors.splitlines()) == 1

@@ -158,6 +158,7 @@ def _variables(server: PostgresServer, secrets: Path) -> dict[str, str]:
     variables = {f"{service.upper()}_PORT": str(port) for service, port in ports.items()}
     variables |= _values(secrets / "auth.env")
     variables |= {"AUTH_ISSUER": ISSUER, "PEDIDOS_MAX_OPEN_ORDERS": "100", "PEDIDOS_MAX_OPEN_UNITS": "10000"}
+    variables["PRODUCTOS_WORKERS"] = "2"  # whose processes start the entry point anew
     for service in SERVICES:
         prefix, url = service.upper(), _values(secrets / f"{service}.database.env")[f"{service.upper()}_DATABASE_URL"]
         variables[f"{prefix}_DATABASE_URL"] = url.replace("@postgres:5432/", f"@127.0.0.1:{server.port}/")
