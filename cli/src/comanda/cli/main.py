@@ -108,6 +108,30 @@ def migrate(
 
 
 @app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="a new folder, made when everything in it is whole")],
+    service: Annotated[list[str] | None, typer.Option(help="only this service; can be repeated")] = None,
+) -> None:
+    """Copy the SQLite databases and the keys, while the services run."""
+    from comanda.cli.backup import backup
+
+    with plain_errors():
+        backup(folder, service or [])
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="what `backup` made")],
+    replace: Annotated[bool, typer.Option("--replace", help="put aside what is there, and restore")] = False,
+) -> None:
+    """Put a backup in place, while nothing runs; can be repeated if it died."""
+    from comanda.cli.restore import restore
+
+    with plain_errors():
+        restore(folder, replace=replace)
+
+
+@app.command()
 def settings() -> None:
     """Print every environment variable with its default: the contents of `.env.example`."""
     from comanda.cli.reference import env_example

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from comanda.cli import environment, gateway, listening, supervision
 from comanda.cli.errors import CommandFailed
 from comanda.cli.migrate import create_databases
+from comanda.cli.restore import unfinished
 
 if TYPE_CHECKING:
     from comanda.common.settings import ServiceSettings
@@ -77,6 +78,8 @@ def _check_folder_is_free(data: Path) -> None:
     pid = supervision.running_pid(data)
     if pid is not None:
         raise CommandFailed(f"Comanda already runs on {data} (pid {pid}): set COMANDA_DATA to another folder")
+    if source := unfinished(data):
+        raise CommandFailed(f"una restauración quedó a medias en {data}: repetir comanda restore {source}")
 
 
 def _create_keys(data: Path) -> None:

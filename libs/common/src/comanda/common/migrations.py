@@ -49,6 +49,11 @@ async def is_migrated(database: Database, package: str) -> bool:
         return await _is_current(connection, package)
 
 
+def revisions(package: str) -> set[str]:
+    """The revisions of its schema that this code knows."""
+    return {script.revision for script in ScriptDirectory.from_config(_config(package)).walk_revisions()}
+
+
 def run(metadata: sa.MetaData) -> None:
     """The whole of a service's `env.py`: runs the revisions on the connection that `migrate` opened."""
     context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
@@ -79,5 +84,4 @@ def _upgrade(connection: sa.Connection, package: str) -> None:
 async def _is_current(connection: AsyncConnection, package: str) -> bool:
     revision = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
     scripts = ScriptDirectory.from_config(_config(package))
-    known = {script.revision for script in scripts.walk_revisions()}
-    return revision == scripts.get_current_head() or (revision is not None and revision not in known)
+    return revision == scripts.get_current_head() or (revision is not None and revision not in revisions(package))
