@@ -191,6 +191,11 @@ async def _reserva(target: Target) -> Sample:
     return Sample("inventario", "PUT", path, {"lineas": await _lineas(target)}, target.headers("pedidos", "inventario"))
 
 
+async def _venta(target: Target) -> Sample:
+    sample = await _reserva(target)
+    return replace(sample, path=f"{sample.path}/venta")
+
+
 async def _lote(target: Target) -> Sample:
     operacion = {
         "pedido_id": str(target.system.clock.new_id()),
@@ -239,6 +244,7 @@ SAMPLES: dict[str, Callable[[Target], Awaitable[Sample]]] = {
     "POST /inventario/{producto_id}/movimientos": _movimiento,
     "POST /inventario/disponibilidad": _disponibilidad,
     "PUT /reservas/{pedido_id}": _reserva,
+    "PUT /reservas/{pedido_id}/venta": _venta,
     "POST /reservas/lote": _lote,
     "POST /pedidos": _pedido_nuevo,
     "POST /pedidos/{pedido_id}/cancelar": _cancelacion,

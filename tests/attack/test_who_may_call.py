@@ -83,6 +83,7 @@ RULES: dict[str, dict[str, set[str]]] = {
         "PUT /reservas/{pedido_id}": {"pedidos"},
         "POST /reservas/{pedido_id}/confirmar": {"pedidos"},
         "POST /reservas/{pedido_id}/liberar": {"pedidos"},
+        "PUT /reservas/{pedido_id}/venta": {"pedidos"},
         "POST /reservas/lote": {"pedidos"},
         "GET /reservas": {*ADMINS, "pedidos", "operador"},
         "GET /reservas/{pedido_id}": {*ADMINS, "pedidos", "operador"},
@@ -96,6 +97,7 @@ RULES: dict[str, dict[str, set[str]]] = {
         "GET /pedidos/{pedido_id}/historial": {*USERS, "operador"},
         "POST /pedidos/{pedido_id}/completar": ADMINS,
         "POST /pedidos/{pedido_id}/cancelar": USERS,
+        "PUT /pedidos/{pedido_id}/venta": ADMINS,
     },
 }
 EVERYWHERE = {

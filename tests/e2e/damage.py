@@ -41,6 +41,10 @@ def reservation(change: str) -> tuple[str, str]:
     return "inventario", f"UPDATE reservas SET {change} WHERE pedido_id = :order"  # noqa: S608
 
 
+def history(version: int) -> tuple[str, str]:
+    return "pedidos", f"DELETE FROM historial WHERE pedido_id = :order AND version = {version}"  # noqa: S608
+
+
 def stock(change: str) -> tuple[str, str]:
     return "inventario", f"UPDATE existencias SET {change} WHERE producto_id = :product"  # noqa: S608
 
@@ -115,7 +119,19 @@ CASES = {
         [order("fase = 'COMPLETADO'"), ("inventario", "DELETE FROM reservas WHERE pedido_id = :order")],
         [(4, "reserva CONFIRMADA", "ninguna"), NOT_HELD],
         ("COMPLETADO", "ninguna", STOCK, UNITS),
-        advice={4: "un pedido COMPLETADO no se deshace", 3: ""},
+        advice={4: "no cuadran: moverlas antes de corregirlas", 3: ""},
+    ),
+    "4_venta_olvidada": Case(
+        "RESERVADO",
+        [
+            order("fase = 'COMPLETADO'"),
+            ("inventario", "DELETE FROM reserva_lineas WHERE pedido_id = :order"),
+            ("inventario", "DELETE FROM reservas WHERE pedido_id = :order"),
+            stock("reservado = 0"),
+        ],
+        [(4, "reserva CONFIRMADA", "ninguna")],
+        ("COMPLETADO", "CONFIRMADA", STOCK - UNITS, 0),
+        mended=(4,),
     ),
     "4_otras_lineas": Case(
         "COMPLETADO",
@@ -142,15 +158,18 @@ CASES = {
         "COMPLETADO",
         [order("fase = 'CANCELANDO'")],
         [(4, "COMPLETADO o COMPLETANDO", "CANCELANDO")],
-        ("CANCELANDO", "CONFIRMADA", STOCK - UNITS, 0),
-        advice={4: "poner su fase a COMPLETANDO"},
+        ("COMPLETADO", "CONFIRMADA", STOCK - UNITS, 0),
+        mended=(4,),
     ),
     "4_vendido_sin_pedido": Case(
         "COMPLETADO",
-        [("pedidos", "DELETE FROM pedidos WHERE id = :order")],
+        [
+            *(history(version) for version in range(1, 5)),
+            ("pedidos", "DELETE FROM pedidos WHERE id = :order"),
+        ],
         [(4, "un pedido para ella", "ninguno")],
-        ("ninguno", "CONFIRMADA", STOCK - UNITS, 0),
-        advice={4: "restaurar la base de datos de pedidos"},
+        ("COMPLETADO", "CONFIRMADA", STOCK - UNITS, 0),
+        mended=(4,),
     ),
     "5_cancelado_y_vendido": Case(
         "CANCELADO",

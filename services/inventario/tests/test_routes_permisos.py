@@ -16,7 +16,12 @@ LEEN = [("GET", "/inventario"), ("GET", f"/inventario/{ID}"), ("POST", "/inventa
 LIBRO = [("GET", f"/inventario/{ID}/movimientos")]
 
 
-RESERVAN = [("PUT", f"/reservas/{ID}"), ("POST", f"/reservas/{ID}/confirmar"), ("POST", f"/reservas/{ID}/liberar")]
+RESERVAN = [
+    ("PUT", f"/reservas/{ID}"),
+    ("POST", f"/reservas/{ID}/confirmar"),
+    ("POST", f"/reservas/{ID}/liberar"),
+    ("PUT", f"/reservas/{ID}/venta"),
+]
 
 
 LEEN_RESERVAS = [("GET", "/reservas"), ("GET", f"/reservas/{ID}")]

@@ -29,6 +29,7 @@ from comanda.pedidos.routes import WireRender
 from comanda.pedidos.saga import Saga
 from comanda.pedidos.service import Pedidos
 from comanda.pedidos.tables import idempotency_keys
+from comanda.pedidos.ventas import Ventas
 from comanda.testing import FakeClock
 
 LEASE_SECONDS, ABANDON_SECONDS, BACKOFF_SECONDS, TTL_SECONDS = 28.0, 300.0, 30.0, 900.0
@@ -67,6 +68,7 @@ class FakeInventario:
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self.reservas: dict[UUID, str] = {}
+        self.ventas: dict[UUID, list[LineaPedida]] = {}
         self.llamadas: list[tuple[str, UUID]] = []
         self.agotado = False
         self.caido = False
@@ -95,6 +97,10 @@ class FakeInventario:
         self.llamadas += [("estados", pedido_id) for pedido_id in ids]
         self._fail()
         return {pedido_id: self.reservas[pedido_id] for pedido_id in ids if pedido_id in self.reservas}
+
+    async def venta(self, pedido_id: UUID) -> Sequence[LineaPedida] | None:
+        self._fail()
+        return self.ventas.get(pedido_id)
 
     async def _call(self, operacion: str, pedido: Pedido, effect: Callable[[Pedido], Any]) -> Any:
         self.llamadas.append((operacion, pedido.id))
@@ -209,6 +215,7 @@ class Mundo:
             lease_seconds=LEASE_SECONDS,
             group_commit=group_commit,
         )
+        self.ventas = Ventas(database, self.repository, self.saga, inventario, productos, clock)
         self.recovery = Recovery(
             database,
             self.repository,

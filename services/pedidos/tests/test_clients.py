@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
@@ -22,6 +22,7 @@ from comanda.pedidos.domain import (
     Insuficientes,
     Liberada,
     Linea,
+    LineaPedida,
     Pedido,
     Reservada,
 )
@@ -169,11 +170,31 @@ class TestEstados:
             await inventario.estados([CAFE])
 
 
+class TestVenta:
+    LINEA: ClassVar = {"producto_id": str(CAFE), "cantidad": 2}
+
+    @pytest.mark.parametrize(
+        ("estado", "vendido"), [("CONFIRMADA", [LineaPedida(CAFE, 2)]), ("ACTIVA", None), ("LIBERADA", None)]
+    )
+    async def test_lo_que_se_vendio(
+        self, vecino: Vecino, inventario: InventarioHttp, estado: str, vendido: list[LineaPedida] | None
+    ) -> None:
+        reserva = {"pedido_id": str(PEDIDO.id), "estado": estado, "lineas": [self.LINEA]}
+        vecino.responde(200, {"elementos": [reserva], "siguiente": None})
+        assert await inventario.venta(PEDIDO.id) == vendido
+
+    async def test_de_otro_pedido_o_ninguna(self, vecino: Vecino, inventario: InventarioHttp) -> None:
+        otra = {"pedido_id": str(CAFE), "estado": "CONFIRMADA", "lineas": [self.LINEA]}
+        vecino.responde(200, {"elementos": [otra], "siguiente": None})
+        assert await inventario.venta(PEDIDO.id) is None
+
+
 CALLS: dict[str, Callable[[Neighbour], Any]] = {
     "reservar": lambda neighbour: InventarioHttp(neighbour).reservar(PEDIDO),
     "confirmar": lambda neighbour: InventarioHttp(neighbour).confirmar(PEDIDO),
     "liberar": lambda neighbour: InventarioHttp(neighbour).liberar(PEDIDO),
     "estados": lambda neighbour: InventarioHttp(neighbour).estados([PEDIDO.id]),
+    "venta": lambda neighbour: InventarioHttp(neighbour).venta(PEDIDO.id),
     "fichas": lambda neighbour: ProductosHttp(neighbour, FakeClock()).fichas([CAFE]),
 }
 

@@ -8,7 +8,7 @@ import httpx2
 
 from comanda.cli import credentials
 from comanda.cli.api import Api, slug
-from comanda.cli.audit import Violation
+from comanda.cli.audit import Document, Violation, state_of
 from comanda.cli.errors import CommandFailed
 from comanda.cli.repair_plan import Remedy, Situation, plan
 from comanda.cli.verify_reading import Reader
@@ -58,8 +58,8 @@ class Repair:
 
     def _situation(self, identifier: str, unsound: Set[str]) -> Situation:
         pedido, reserva = self._reader.pair(identifier)
-        held = pedido and pedido["fase"] == "COMPLETADO" and reserva and reserva["estado"] != "CONFIRMADA"
-        sold = bool(held and pedido and self._reader.was_sold(pedido))
+        doubtful = pedido and pedido["fase"] == "COMPLETADO" and state_of(reserva) != "CONFIRMADA"
+        sold = bool(doubtful and pedido and self._reader.was_sold(pedido))
         return Situation(pedido, reserva, unsound, sold)
 
 
@@ -89,22 +89,32 @@ class Writers:
 
     def send(self, remedy: Remedy) -> str:
         """Makes the request; returns what was answered."""
-        if remedy.service == "inventario":
-            answer = self._as_pedidos.request("inventario", "POST", remedy.path)
-        else:
-            answer = self._administer(remedy)
+        answer = self._send(remedy)
+        if remedy.lines and slug(answer) == "existencias-insuficientes":
+            for falta in answer.json()["faltantes"]:  # its stock began to be counted after the restored moment
+                count = {"producto_id": falta["producto_id"], "cantidad": 0}
+                self._administer("inventario", "POST", "/inventario", count)
+            answer = self._send(remedy)
         return f"{answer.status_code} {slug(answer)}".rstrip()
 
-    def _administer(self, remedy: Remedy) -> httpx2.Response:
-        body = {"json": {"motivo": remedy.motivo}} if remedy.motivo else {}
-        answer = self._admin.request("pedidos", "POST", remedy.path, **body)
+    def _send(self, remedy: Remedy) -> httpx2.Response:
+        if remedy.service == "inventario":
+            return self._as_pedidos.request("inventario", remedy.method, remedy.path, **_json(remedy.body))
+        return self._administer("pedidos", remedy.method, remedy.path, remedy.body)
+
+    def _administer(self, service: str, method: str, path: str, body: Document | None) -> httpx2.Response:
+        answer = self._admin.request(service, method, path, **_json(body))
         if answer.status_code == 401:  # its quarter of an hour is over
             self._admin = self._login()
-            answer = self._admin.request("pedidos", "POST", remedy.path, **body)
+            answer = self._admin.request(service, method, path, **_json(body))
         return answer
 
     def _login(self) -> Api:
         return self._nobody.login(self._credentials.email, self._credentials.password, self._credentials.code)
+
+
+def _json(body: Document | None) -> dict[str, Document]:
+    return {} if body is None else {"json": body}
 
 
 def _pedidos_token(settings: "ServiceSettings") -> Callable[[str], str]:

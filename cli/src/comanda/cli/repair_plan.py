@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from comanda.cli.audit import NO_STOCK, SAME_LINES, Document, Violation, lines, state_of
 
+SALE = "venta"
+
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
@@ -13,19 +15,31 @@ class Remedy:
     Args:
         service: `pedidos`, called as an administrator; or `inventario`, called as pedidos.
         action: of the order or the reservation.
+        lines: what was sold, where inventario has to be told.
     """
 
     service: str
     id: str
     action: str
     motivo: str | None = None
+    lines: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def method(self) -> str:
+        return "PUT" if self.action == SALE else "POST"
+
+    @property
+    def body(self) -> Document | None:
+        if self.lines:
+            return {"lineas": [{"producto_id": product, "cantidad": quantity} for product, quantity in self.lines]}
+        return {"motivo": self.motivo} if self.motivo else None
 
     @property
     def path(self) -> str:
         return f"/{'pedidos' if self.service == 'pedidos' else 'reservas'}/{self.id}/{self.action}"
 
     def __str__(self) -> str:
-        return f"POST {self.path}"
+        return f"{self.method} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +88,6 @@ _NOT_SOLD = (
     "restaurar ambas bases de datos a un mismo momento, o corregir la fila equivocada con el servicio parado"
 )
 _ALREADY_SOLD = "su VENTA ya está en los movimientos: con inventario parado, poner la reserva a CONFIRMADA"
-_LOST_ORDER = "el pedido se ha perdido: restaurar la base de datos de pedidos de un momento posterior a la venta"
-_SOLD_TOO_EARLY = "con pedidos parado, poner su fase a COMPLETANDO: al arrancar, se completa solo"
 _SOLD_AND_CANCELLED = (
     "la mercancía salió para un pedido cancelado: decidir si la venta vale; con el servicio parado, corregir el "
     "pedido, o la reserva y, si la mercancía volvió, anotar una ENTRADA"
@@ -86,17 +98,24 @@ _NO_END = "la reserva no expira: completar o cancelar el pedido"
 def plan(violation: Violation, situation: Situation) -> Remedy | str:
     """What mends it, or what there is to do by hand.
 
-    A reservation that is ACTIVA moves stock when it is confirmed or released. Where the stock does not count it as
-    held, that would take from what others hold, so nothing is done before the stock is right.
+    A reservation that is ACTIVA moves stock when it is confirmed or released, and so does a sale that is recorded anew.
+    Where the stock is itself wrong that would take from what others hold, so nothing is done before it is right.
     """
     if violation.kind == "producto":
         return NO_STOCK_ADVICE if violation.found == NO_STOCK else STOCK_ADVICE[violation.invariant]
     found = _for_order(violation, situation)
-    if isinstance(found, Remedy) and situation.reserva and state_of(situation.reserva) == "ACTIVA":
-        unsound = sorted(lines(situation.reserva).keys() & situation.unsound)
+    if isinstance(found, Remedy) and (moved := _moved(found, situation)):
+        unsound = sorted(lines(moved).keys() & situation.unsound)
         if unsound:
             return f"las existencias de {', '.join(unsound)} no cuadran: moverlas antes de corregirlas quita a otros"
     return found
+
+
+def _moved(remedy: Remedy, situation: Situation) -> Document | None:
+    """Whose stock the remedy moves."""
+    if situation.reserva and state_of(situation.reserva) == "ACTIVA":
+        return situation.reserva
+    return situation.pedido if remedy.lines else None
 
 
 def _for_order(violation: Violation, situation: Situation) -> Remedy | str:
@@ -108,11 +127,11 @@ def _for_order(violation: Violation, situation: Situation) -> Remedy | str:
         case _, "COMPLETADO", _:
             return _completed(violation, situation)
         case _, None, "CONFIRMADA":
-            return _LOST_ORDER
+            return Remedy("pedidos", violation.id, SALE)
         case _, "RESERVADO", "CONFIRMADA":
             return _OTHER_LINES if _lines_differ(situation) else Remedy("pedidos", violation.id, "completar")
         case _, "SOLICITADO" | "CANCELANDO", "CONFIRMADA":
-            return _SOLD_TOO_EARLY
+            return _OTHER_LINES if _lines_differ(situation) else Remedy("pedidos", violation.id, SALE)
         case _, "CANCELADO", "CONFIRMADA":
             return _SOLD_AND_CANCELLED
         case 6, _, _:
@@ -123,12 +142,15 @@ def _for_order(violation: Violation, situation: Situation) -> Remedy | str:
 
 
 def _completed(violation: Violation, situation: Situation) -> Remedy | str:
-    state = state_of(situation.reserva)
-    if state in ("ACTIVA", "CONFIRMADA") and _lines_differ(situation):
+    reserva, pedido = situation.reserva, situation.pedido
+    if reserva and reserva["lineas"] and _lines_differ(situation):
         return _OTHER_LINES
     if situation.sold:
         return _ALREADY_SOLD
-    return Remedy("inventario", violation.id, "confirmar") if state == "ACTIVA" else _NOT_SOLD
+    # Held once and given back, or refused, in full knowledge of its lines: it was never sold.
+    if pedido is None or (reserva and reserva["lineas"] and reserva["estado"] in ("LIBERADA", "RECHAZADA")):
+        return _NOT_SOLD
+    return Remedy("inventario", violation.id, SALE, lines=tuple(sorted(lines(pedido).items())))
 
 
 def _overdue(violation: Violation, situation: Situation, fase: str | None) -> Remedy | str:

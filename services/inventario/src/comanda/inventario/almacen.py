@@ -33,6 +33,10 @@ NEWEST_ID = CLOSED_KEPT - OLDEST_ID
 """… provided that its id was not made further ahead of our clock than this: such an id is refused as well."""
 
 
+SIN_CONTAR = "salió con un pedido sin que constara su entrada: contar la mercancía"
+"""Why an AJUSTE was made for a sale that the stock did not cover."""
+
+
 class Descuadre(Exception):
     """The stock of this product does not cover what its reservations hold: somebody has changed rows by hand.
 
@@ -102,18 +106,32 @@ class Almacen:
             raise ReservaCerrada(reserva.estado)
         for linea in reserva.lineas:
             self._mover(linea.producto_id, fisico=-linea.cantidad, reservado=-linea.cantidad)
-            self.movimientos.append(
-                Movimiento(
-                    self.nuevo_id(),
-                    linea.producto_id,
-                    TipoMovimiento.VENTA,
-                    -linea.cantidad,
-                    None,
-                    pedido_id,
-                    self.ahora,
-                )
-            )
+            self._anotar(linea.producto_id, TipoMovimiento.VENTA, -linea.cantidad, pedido_id)
         return self._cerrar(reserva, EstadoReserva.CONFIRMADA)
+
+    def vender(self, pedido_id: UUID, lineas: tuple[Linea, ...]) -> Reserva:
+        """Records a sale that has happened, whatever became of its reservation; again and again with the same result.
+
+        What is not there besides what is held for others must have come in without being counted: an AJUSTE says so.
+
+        Raises:
+            ReservaCerrada: it names other lines.
+            ExistenciasInsuficientes: a product has no stock at all, not even 0.
+        """
+        reserva = self._vigente(pedido_id)
+        if reserva.lineas and not _mismas(reserva.lineas, lineas):
+            raise ReservaCerrada(reserva.estado)
+        if reserva.estado in (EstadoReserva.ACTIVA, EstadoReserva.CONFIRMADA):
+            return self.confirmar(pedido_id)
+        if ausentes := [linea for linea in lineas if linea.producto_id not in self.existencias]:
+            raise ExistenciasInsuficientes(Falta(linea.producto_id, linea.cantidad, 0) for linea in ausentes)
+        for linea in lineas:
+            if (falta := linea.cantidad - self._disponible(linea.producto_id)) > 0:
+                self._mover(linea.producto_id, fisico=falta)
+                self._anotar(linea.producto_id, TipoMovimiento.AJUSTE, falta, pedido_id, SIN_CONTAR)
+            self._mover(linea.producto_id, fisico=-linea.cantidad)
+            self._anotar(linea.producto_id, TipoMovimiento.VENTA, -linea.cantidad, pedido_id)
+        return self._cerrar(replace(reserva, lineas=lineas, faltantes=()), EstadoReserva.CONFIRMADA)
 
     def liberar(self, pedido_id: UUID) -> Reserva:
         """Gives the held stock back; on an unknown id it leaves a tombstone that refuses a late reservation.
@@ -155,7 +173,7 @@ class Almacen:
 
     def _repetida(self, reserva: Reserva, lineas: tuple[Linea, ...]) -> Reserva:
         reserva = self._vigente(reserva.pedido_id)
-        mismas = sorted(reserva.lineas, key=_por_producto) == sorted(lineas, key=_por_producto)
+        mismas = _mismas(reserva.lineas, lineas)
         if mismas and reserva.estado in (EstadoReserva.ACTIVA, EstadoReserva.CONFIRMADA):
             return reserva
         if mismas and reserva.estado is EstadoReserva.RECHAZADA:
@@ -177,6 +195,12 @@ class Almacen:
         self.reservas[reserva.pedido_id] = reserva.cerrar(estado, self.ahora)
         return self.reservas[reserva.pedido_id]
 
+    def _anotar(
+        self, producto_id: UUID, tipo: TipoMovimiento, cambio: int, pedido_id: UUID, motivo: str | None = None
+    ) -> None:
+        """A line of the ledger."""
+        self.movimientos.append(Movimiento(self.nuevo_id(), producto_id, tipo, cambio, motivo, pedido_id, self.ahora))
+
     def _mover(self, producto_id: UUID, *, fisico: int = 0, reservado: int = 0) -> None:
         try:
             self.existencias[producto_id] = self.existencias[producto_id].mover(
@@ -188,6 +212,10 @@ class Almacen:
     def _disponible(self, producto_id: UUID) -> int:
         existencias = self.existencias.get(producto_id)
         return existencias.disponible if existencias else 0
+
+
+def _mismas(unas: Iterable[Linea], otras: Iterable[Linea]) -> bool:
+    return sorted(unas, key=_por_producto) == sorted(otras, key=_por_producto)
 
 
 def _por_producto(linea: Linea) -> UUID:

@@ -201,6 +201,16 @@ async def liberar(pedido_id: UUID, servicio: Servicio, _: Orquestador) -> Respon
     return _documento(await servicio.liberar(pedido_id))
 
 
+@reservas.put(
+    "/{pedido_id}/venta",
+    response_model=ReservaDocumento,
+    responses=describe(ReservaCerrada, ExistenciasInsuficientes),
+    summary="Record a sale that a restored database has forgotten",
+)
+async def vender(pedido_id: UUID, datos: LineasPedidas, servicio: Servicio, _: Orquestador) -> Response:
+    return _documento(await servicio.vender(pedido_id, datos.dominio()))
+
+
 @reservas.post("/lote", response_model=Resultados, summary="Several of the above in one call, each answered as alone")
 @direct
 async def operar(datos: LoteDocumento, servicio: Servicio, _: Orquestador) -> Response:

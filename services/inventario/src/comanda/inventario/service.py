@@ -184,6 +184,17 @@ class Inventario:
         """Raises `ReservaConfirmada`."""
         return (await self._operar(Operacion("liberar", pedido_id)))[0]
 
+    async def vender(self, pedido_id: UUID, lineas: tuple[Linea, ...]) -> Reserva:
+        """Records the sale of an order that is completed, though a restored database has forgotten it.
+
+        Raises:
+            ReservaCerrada, ExistenciasInsuficientes.
+        """
+        productos = tuple(linea.producto_id for linea in lineas)
+        question = Question(self._tombstone(pedido_id), methodcaller("vender", pedido_id, lineas), productos)
+        vendida: Reserva = await self._decisions.submit(question)
+        return vendida
+
     async def operar(self, operaciones: Sequence[Operacion]) -> list[tuple[Reserva, bool] | Exception]:
         """All of them, in that order: for each the reservation and whether it is new, or what it is refused with."""
         return await self._decisions.submit_all([self._question(operacion) for operacion in operaciones])

@@ -34,6 +34,7 @@ from comanda.pedidos.saga import Saga
 from comanda.pedidos.service import Pedidos
 from comanda.pedidos.settings import Settings
 from comanda.pedidos.tables import auditoria, idempotency_keys
+from comanda.pedidos.ventas import Ventas
 
 NAME = "pedidos"
 
@@ -80,6 +81,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
         )
     )
     app.state.eventos = eventos
+    app.state.ventas = parts.ventas
     return app
 
 
@@ -89,6 +91,7 @@ class Parts:
 
     pedidos: Pedidos
     repository: Repository
+    ventas: Ventas
     loops: Sequence[Callable[[], Awaitable[None]]]
     """What runs in the background for ever."""
 
@@ -129,6 +132,7 @@ def assemble(
         lease_seconds=settings.lease_seconds,
         group_commit=settings.group_commit,
     )
+    ventas = Ventas(database, repository, saga, inventario, productos, clock)
     recovery = Recovery(
         database,
         repository,
@@ -139,7 +143,7 @@ def assemble(
         pause_seconds=settings.recovery_seconds,
         backoff_seconds=settings.recovery_backoff_seconds,
     )
-    return Parts(pedidos, repository, [recovery.run, keys.keep_swept])
+    return Parts(pedidos, repository, ventas, [recovery.run, keys.keep_swept])
 
 
 def _eventos(settings: Settings, clock: Clock, database: Database, revocations: Revocations | None) -> Eventos:

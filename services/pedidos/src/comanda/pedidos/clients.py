@@ -18,6 +18,7 @@ from comanda.pedidos.domain import (
     Confirmada,
     Insuficientes,
     Liberada,
+    LineaPedida,
     Pedido,
     Reservada,
 )
@@ -105,6 +106,14 @@ class InventarioHttp:
         answer = await self._neighbour.request("GET", "/reservas", params={"ids": ",".join(map(str, ids))})
         return parsed(answer, lambda body: {UUID(item["pedido_id"]): str(item["estado"]) for item in body["elementos"]})
 
+    async def venta(self, pedido_id: UUID) -> Sequence[LineaPedida] | None:
+        """What was sold for that order; None: nothing was.
+
+        Raises `ServicioNoDisponible`, `RespuestaInvalida`.
+        """
+        answer = await self._neighbour.request("GET", "/reservas", params={"ids": str(pedido_id)})
+        return parsed(answer, lambda body: _sold(body["elementos"], pedido_id))
+
     async def _send(self, operacion: Operacion) -> Answer:
         """One operation in a call of its own."""
         path = f"/reservas/{operacion.pedido.id}"
@@ -138,6 +147,13 @@ def _reservada(answer: Answer) -> Reservada | Insuficientes | Cerrada:
     if answer.slug == INSUFICIENTES:
         return parsed(answer, lambda body: Insuficientes(body["faltantes"]))
     return _closed(answer)
+
+
+def _sold(reservas: Sequence[Any], pedido_id: UUID) -> list[LineaPedida] | None:
+    for reserva in reservas:
+        if UUID(reserva["pedido_id"]) == pedido_id and reserva["estado"] == "CONFIRMADA":
+            return [LineaPedida(UUID(linea["producto_id"]), int(linea["cantidad"])) for linea in reserva["lineas"]]
+    return None
 
 
 def _check_state(answer: Answer, pedido: Pedido, states: Collection[str]) -> None:

@@ -125,6 +125,11 @@ class Pedido:
         """The intent to let it be sold. Raises `TransicionInvalida` unless its stock is held."""
         return self._pasar(Fase.COMPLETANDO, ahora, desde={Fase.RESERVADO})
 
+    def vendido(self, ahora: datetime) -> "Pedido":
+        """inventario has sold it already, which a restored database has forgotten: the intent to say so here, too."""
+        desde = {Fase.SOLICITADO, Fase.RESERVADO, Fase.CANCELANDO}
+        return self._pasar(Fase.COMPLETANDO, ahora, desde=desde, motivo=None)
+
     def completado(self, ahora: datetime) -> "Pedido":
         return self._pasar(Fase.COMPLETADO, ahora, desde={Fase.COMPLETANDO})
 
@@ -190,6 +195,12 @@ class PedidoCancelado(Problem):
         super().__init__(pedido_id=str(pedido.id), motivo=pedido.motivo)
 
 
+class VentaDesconocida(Problem):
+    """inventario has sold nothing for this order: complete or cancel it as usual."""
+
+    status, slug, title = 409, "venta-desconocida", "Inventario no ha vendido este pedido"
+
+
 class ReservaExpirada(Problem):
     """The time to complete the order is over: its stock went back, the order is CANCELADO."""
 
@@ -251,6 +262,7 @@ class Inventario(Protocol):
     async def confirmar(self, pedido: Pedido) -> Confirmada | Cerrada: ...
     async def liberar(self, pedido: Pedido) -> Liberada: ...
     async def estados(self, ids: Sequence[UUID]) -> Mapping[UUID, str]: ...
+    async def venta(self, pedido_id: UUID) -> Sequence[LineaPedida] | None: ...
 
 
 class Productos(Protocol):

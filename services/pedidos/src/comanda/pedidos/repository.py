@@ -157,6 +157,15 @@ class Repository:
         )
         return outcomes
 
+    async def insertar_perdido(self, connection: AsyncConnection, pedido: Pedido, cuando: datetime, causa: str) -> bool:
+        """Writes an order that was lost; False: somebody else has done so."""
+        claimed = self._database.insert(pedidos).values(_values(pedido) | {"next_attempt_at": cuando})
+        result = await connection.execute(claimed.on_conflict_do_nothing().returning(pedidos.c.id))
+        written = result.scalar_one_or_none() is not None
+        if written:
+            await connection.execute(sa.insert(historial).values(_line(None, pedido, causa)))
+        return written
+
     async def reprogramar(
         self,
         connection: AsyncConnection,

@@ -32,9 +32,11 @@ from comanda.pedidos.domain import (
     ReservaExpirada,
     TotalDistinto,
     TransicionInvalida,
+    VentaDesconocida,
 )
 from comanda.pedidos.schemas import Cancelacion, PedidoDocumento, PedidoNuevo, TransicionDocumento
 from comanda.pedidos.service import Pedidos
+from comanda.pedidos.ventas import Ventas
 
 ALL_ORDERS = "pedidos:leer"
 MANAGE = "pedidos:gestionar"
@@ -159,6 +161,17 @@ async def cancelar(
     motivo = (datos.motivo if datos else None) or "cancelado"
     pedido = await servicio.cancelar(pedido_id, only_of(caller, MANAGE), motivo, if_match)
     return _document(pedido)
+
+
+@routes.put(
+    "/{pedido_id}/venta",
+    response_model=PedidoDocumento,
+    responses=describe(VentaDesconocida, TransicionInvalida, RespuestaInvalida),
+    summary="Take over a sale of inventario that a restored database has forgotten",
+)
+async def registrar_venta(pedido_id: UUID, request: Request, _: Gestor) -> Response:
+    ventas: Ventas = request.app.state.ventas
+    return _document(await ventas.registrar(pedido_id))
 
 
 def only_of(caller: Principal, scope_for_all: str) -> str | None:
