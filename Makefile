@@ -1,6 +1,7 @@
 # Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
 .POSIX:
 .PHONY: help run demo test images-check simulate bench lint audit format coverage migrate seed verify settings vendor screenshots clean
+.PHONY: help run demo test simulate restore-drill bench lint audit format coverage migrate seed verify settings vendor screenshots clean
 
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml libs/testing/pyproject.toml cli/pyproject.toml \
 	services/auth/pyproject.toml services/productos/pyproject.toml services/inventario/pyproject.toml \
@@ -27,6 +28,10 @@ images-check: .venv/.installed-dev ## build the images and place an order throug
 SEEDS = 1000
 simulate: .venv/.installed-dev ## the deterministic simulation, SEEDS=1000 runs of it
 	@PYTHONPATH=tests .venv/bin/python -m simulation --seeds 1..$(SEEDS) --jobs 2
+
+ROUNDS = 20
+restore-drill: .venv/.installed-dev ## ROUNDS=20 restores of backups taken while people order
+	@COMANDA_RESTORE_ROUNDS=$(ROUNDS) .venv/bin/pytest -q -p no:xdist tests/restore/test_drill.py
 
 BENCH =
 bench: .venv/.installed-bench ## the speed of everything, into bench/results/, half an hour; BENCH=--quick takes minutes
