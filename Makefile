@@ -1,7 +1,7 @@
 # Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
 .POSIX:
-.PHONY: help run demo test images-check simulate bench lint audit format coverage migrate seed verify settings vendor screenshots clean
-.PHONY: help run demo test simulate restore-drill bench lint audit format coverage migrate seed verify settings vendor screenshots clean
+.PHONY: help run demo test images-check simulate restore-drill bench lint audit format coverage migrate seed verify settings \
+	vendor screenshots clean
 
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml libs/testing/pyproject.toml cli/pyproject.toml \
 	services/auth/pyproject.toml services/productos/pyproject.toml services/inventario/pyproject.toml \
