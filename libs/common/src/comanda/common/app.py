@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from comanda.common import migrations, openapi
+from comanda.common import migrations, openapi, tracing
 from comanda.common.audit import Audit, audit_router
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
@@ -90,7 +90,7 @@ class _Service(FastAPI):
         layer: Any = super().build_middleware_stack()
         while not isinstance(layer, Edge):
             layer = layer.app
-        return layer
+        return tracing.served(layer)
 
 
 def create_app(wiring: Wiring) -> FastAPI:
@@ -133,7 +133,8 @@ def _lifespan(wiring: Wiring) -> Callable[[FastAPI], Any]:
             with suppress(asyncio.CancelledError):
                 await life
             async with AsyncExitStack() as closing:  # all are called, even when one fails
-                for close in (wiring.database.aclose, wiring.verifier.aclose, *reversed(wiring.on_close)):
+                ends = (tracing.aclose, wiring.database.aclose, wiring.verifier.aclose, *reversed(wiring.on_close))
+                for close in ends:
                     closing.push_async_callback(close)
 
     return lifespan

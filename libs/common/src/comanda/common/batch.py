@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 from prometheus_client import Histogram
 
+from comanda.common import tracing
 from comanda.common.database import DatabaseUnavailable, RolledBack
 from comanda.common.problems import ServicioSaturado
 from comanda.common.queues import Queue
@@ -42,6 +43,8 @@ class _Entry(Generic[Request, Result]):
     arrived: float
     turn: "asyncio.Future[None] | None" = None
     """Once it is taken: ends when nobody works any more on all that was taken with it."""
+    caller: Any = None
+    """Where traces are on: what it was asked for by."""
 
 
 class Batch(Generic[Request, Result]):
@@ -125,6 +128,8 @@ class Batch(Generic[Request, Result]):
     def _enqueue(self, request: Request) -> _Entry[Request, Result]:
         loop = asyncio.get_running_loop()
         entry: _Entry[Request, Result] = _Entry(request, loop.create_future(), loop.time())
+        if tracing.active is not None:
+            entry.caller = tracing.active.here()
         self._queue.append(entry)
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
@@ -190,7 +195,7 @@ class Batch(Generic[Request, Result]):
     async def _carry_out(self, group: Sequence[_Entry[Request, Result]]) -> None:
         """Serves them together; if something breaks, in halves, until what broke it is alone."""
         try:
-            outcomes = await self._serve([entry.request for entry in group])
+            outcomes = await self._serve_group(group)
         except Exception as fault:
             perhaps_committed = isinstance(fault, DatabaseUnavailable) and not isinstance(fault, RolledBack)
             if perhaps_committed or len(group) == 1:
@@ -205,6 +210,13 @@ class Batch(Generic[Request, Result]):
         middle = len(group) // 2
         await self._carry_out(group[:middle])
         await self._carry_out(group[middle:])
+
+    async def _serve_group(self, group: Sequence[_Entry[Request, Result]]) -> Sequence[Result | Exception]:
+        requests = [entry.request for entry in group]
+        if tracing.active is None:
+            return await self._serve(requests)
+        with tracing.active.group(self.queue.name, [entry.caller for entry in group]):
+            return await self._serve(requests)
 
 
 def _end(group: Sequence[_Entry[Any, Any]]) -> None:

@@ -14,6 +14,7 @@ import structlog
 from fastapi import HTTPException
 from yarl import URL
 
+from comanda.common import tracing
 from comanda.common.crashpoints import crash_point
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.common.queues import Queue
@@ -126,7 +127,7 @@ class Neighbour:
         self._in_use = 0
         self.pool = Queue(f"conexiones-{name}", lambda: self._in_use, max_connections)
         self._base_url = str(URL(base_url)).rstrip("/")
-        self._transport = transport or AiohttpTransport()
+        self._transport = tracing.sent(transport or AiohttpTransport())
 
     async def request(
         self,

@@ -15,6 +15,7 @@ from typing import NoReturn, cast
 
 import uvicorn
 
+from comanda.common import tracing
 from comanda.common.connections import Watch
 from comanda.common.protocol import JoiningProtocol
 from comanda.common.response_headers import security_headers
@@ -46,6 +47,7 @@ def serve(package: str, settings_class: type[ServiceSettings]) -> None:
         return
     try:
         settings = load(settings_class)
+        tracing.wanted()
     except InvalidSettings as error:
         _refuse(str(error))
     if "--migrate" in sys.argv:
@@ -95,7 +97,8 @@ def _watch(package: str, settings: ServiceSettings) -> Watch:
 
 
 def prepare_process(settings: ServiceSettings, service: str) -> None:
-    """What each serving process does first: logging, and, in one of several workers, the watch over the main one."""
+    """What each serving process does first: telemetry, and, in one of several workers, the watch over the main one."""
+    tracing.start(service)
     gc.freeze()  # what has been imported stays for ever, and need not be looked through again and again
     gc.set_threshold(GARBAGE_THRESHOLD)
     configure_logging(settings, service)

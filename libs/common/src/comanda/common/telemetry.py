@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from starlette.responses import Response
 
+from comanda.common import tracing
 from comanda.common.clock import Clock
 from comanda.common.settings import ServiceSettings
 
@@ -81,6 +82,7 @@ def configure_logging(settings: ServiceSettings, service: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         lambda _logger, _method, event: {"servicio": service, **event},
+        *tracing.log_processors(),
     ]
     # Plain: what rich makes of a traceback takes seconds and shows the values of variables, secrets among them.
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

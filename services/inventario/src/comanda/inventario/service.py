@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from comanda.common import tracing
 from comanda.common.audit import Audit
 from comanda.common.batch import Batch
 from comanda.common.clock import Clock, uuid7_time
@@ -247,9 +248,10 @@ class Inventario:
             return sum([await self._expirar_sola(pedido_id) for pedido_id in ids])
 
     async def _expirar(self, ids: Sequence[UUID]) -> int:
-        await self._decide(
-            [Question(self._tombstone(pedido_id), methodcaller("expirar", pedido_id)) for pedido_id in ids]
-        )
+        with tracing.step("expirar", "pedido", ids):
+            await self._decide(
+                [Question(self._tombstone(pedido_id), methodcaller("expirar", pedido_id)) for pedido_id in ids]
+            )
         return len(ids)
 
     async def _expirar_sola(self, pedido_id: UUID) -> int:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from comanda.common import tracing
 from comanda.common.batch import Batch
 from comanda.common.clock import Clock
 from comanda.common.database import Database
@@ -57,7 +58,10 @@ class Altas:
         Raises:
             DemasiadosPendientes.
         """
-        return await self._altas.submit(Alta(pedido, key, until))
+        recorded = await self._altas.submit(Alta(pedido, key, until))
+        if recorded:
+            tracing.began("pedido", pedido.id)
+        return recorded
 
     async def _record(self, altas: Sequence[Alta]) -> list[bool | Problem]:
         """One transaction. For each order: whether it was recorded, or the refusal."""

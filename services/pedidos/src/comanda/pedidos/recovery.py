@@ -15,6 +15,7 @@ from datetime import timedelta
 
 import structlog
 
+from comanda.common import tracing
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible, ServicioSaturado
@@ -75,6 +76,10 @@ class Recovery:
         return len(leased)
 
     async def _move_on(self, item: Leased, motivo: str = ABANDONADO) -> None:
+        with tracing.step("recuperar", "pedido", [item.pedido.id]):
+            await self._work_on(item, motivo)
+
+    async def _work_on(self, item: Leased, motivo: str) -> None:
         """Makes the call of an order in motion; one that stands still is cancelled first, for that reason."""
         pedido = item.pedido
         try:
@@ -90,8 +95,10 @@ class Recovery:
 
     async def _ask_about(self, items: Sequence[Leased]) -> None:
         """Asks inventario, in one call, about reservations whose time is over by our clock."""
+        ids = [item.pedido.id for item in items]
         try:
-            estados = await self._inventario.estados([item.pedido.id for item in items])
+            with tracing.step("preguntar", "pedido", ids):
+                estados = await self._inventario.estados(ids)
         except Exception as fault:
             for item in items:
                 await self._postpone(item, item.pedido, fault)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from comanda.common import tracing
 from comanda.common.audit import Audit, Entry
 from comanda.common.batch import Batch
 from comanda.common.clock import Clock
@@ -137,12 +138,13 @@ class Saga:
             ServicioNoDisponible, RespuestaInvalida: nothing is known; the phase stays.
         """
         step = SAGA[pedido.fase]
-        veredicto = await step.call(self._inventario, pedido)
-        despues, causa = step.becomes(pedido, veredicto, self._clock.now())
-        settled = answer(despues, veredicto) if answer is not None else None
-        if await self._move(pedido, despues, causa, lease, settled):
-            return despues, veredicto
-        return await self._present(pedido), None
+        with tracing.step("saga", "pedido", [pedido.id], fase=pedido.fase):
+            veredicto = await step.call(self._inventario, pedido)
+            despues, causa = step.becomes(pedido, veredicto, self._clock.now())
+            settled = answer(despues, veredicto) if answer is not None else None
+            if await self._move(pedido, despues, causa, lease, settled):
+                return despues, veredicto
+            return await self._present(pedido), None
 
     async def hasten(self, pedido: Pedido) -> None:
         """Has recovery look at the order at once: its request could not move it on."""
