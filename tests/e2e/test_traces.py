@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,7 +12,7 @@ from e2e.helpers import ADMIN, SETTINGS, new_customer, new_product
 
 from comanda.cli.api import Api
 from comanda.cli.installation import Installation
-from comanda.testing.collector import Collector, Spanned
+from comanda.testing.collector import PATIENCE_SECONDS, Collector, Spanned
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,13 @@ def one(spans: list[Spanned], service: str, kind: str, name: str) -> Spanned:
     found = [span for span in spans if (span.service, span.kind, span.name) == (service, kind, name)]
     assert len(found) == 1, (found, spans)
     return found[0]
+
+
+def logged(traced: Installation, trace: str) -> dict[str, dict[str, Any]]:
+    """The lines of pedidos about requests of a trace, by the ids of their spans."""
+    text = "\n".join(file.read_text() for file in (traced.data / "logs").glob("pedidos*"))
+    lines = [json.loads(line) for line in text.splitlines() if f'"trace_id": "{trace}"' in line and line.endswith("}")]
+    return {line["span_id"]: line for line in lines}
 
 
 def servers(spans: list[Spanned]) -> set[str]:
@@ -105,9 +114,11 @@ class TestOneOrder:
         place(customer, product, traceparent=f"00-{trace}-{above}-01")
         spans = collector.wait_for(lambda s: "pedidos" in servers([span for span in s if span.trace == trace]))
         placed = one([span for span in spans if span.trace == trace], "pedidos", "SERVER", "POST /pedidos")
-        text = "\n".join(file.read_text() for file in (traced.data / "logs").glob("pedidos*"))
-        lines = [json.loads(line) for line in text.splitlines() if trace in line]
-        assert {"event": "request", "span_id": placed.id}.items() <= lines[-1].items()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while placed.id not in logged(traced, trace):  # the supervisor passes lines on a little later
+            assert time.monotonic() < deadline, logged(traced, trace)
+            time.sleep(0.05)
+        assert logged(traced, trace)[placed.id]["event"] == "request"
 
     def test_what_was_not_sampled_is_not_exported(self, collector: Collector, customer: Api, product: str) -> None:
         unsampled, sampled, above = os.urandom(16).hex(), os.urandom(16).hex(), os.urandom(8).hex()

@@ -14,6 +14,7 @@ from comanda.inventario.app import build
 from comanda.inventario.domain import Linea
 from comanda.inventario.tables import existencias, reserva_lineas, reservas
 from comanda.testing import Databases, FakeClock, problem, running
+from comanda.testing.collector import recording
 
 TTL_SECONDS = 900
 HOURS = 3600
@@ -66,6 +67,15 @@ class TestExpirarVencidas:
         assert await tienda.existencias(producto) == (9, 1)
         assert await tienda.servicio.expirar_vencidas() == 0
         await tienda.cuadra()
+
+    async def test_se_enlaza_con_la_traza_de_cada_pedido(self, tienda: Any, clock: FakeClock) -> None:
+        pedidos = await reservadas(tienda, await tienda.alta(10), 2)
+        clock.advance(TTL_SECONDS)
+        with recording("inventario") as exported:
+            assert await tienda.servicio.expirar_vencidas() == 2
+            [swept] = exported()
+        assert (swept.name, swept.parent) == ("expirar", "")
+        assert {trace for trace, _ in swept.links} == {pedido_id.hex for pedido_id in pedidos}
 
     async def test_una_pagina_en_cada_transaccion_lo_mas_viejo_primero(
         self, tienda: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch

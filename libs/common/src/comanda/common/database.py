@@ -17,6 +17,7 @@ from comanda.common.clock import Clock
 from comanda.common.crashpoints import crash_point
 from comanda.common.queues import Queue
 from comanda.common.sqlite import creator
+from comanda.common.telemetry import CONNECTION_WAIT, WRITE_WAIT
 
 LOCK_WAIT_SECONDS = 5.0
 """How long after its arrival a transaction gives up on SQLite's lock, while some other process holds it."""
@@ -194,6 +195,7 @@ class Database:
             connection = await self._once_unlocked(deadline, lambda: stack.enter_async_context(self._connected()))
             driver = driver_of(connection)
             await self._once_unlocked(deadline, lambda: driver.execute("BEGIN IMMEDIATE"))
+            WRITE_WAIT.observe(self._clock.monotonic() - deadline + LOCK_WAIT_SECONDS)
             yield connection, driver.commit
 
     @asynccontextmanager
@@ -207,7 +209,8 @@ class Database:
 
     async def _connect(self) -> AsyncConnection:
         while True:
-            connection = await self._connections.connect()
+            with CONNECTION_WAIT.time():
+                connection = await self._connections.connect()
             if self.dialect == "sqlite" or not driver_of(connection).is_closed():
                 return connection
             await connection.invalidate()  # the server closed it: it was stopped, or failed over

@@ -2,13 +2,16 @@
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
 
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from pydantic import AwareDatetime, BaseModel, Field
 
+from comanda.common.measures import measures
 from comanda.common.resilience import Circuit
 from comanda.common.window import SECONDS, Figures, Key, Window
 
@@ -73,10 +76,12 @@ class More:
     Args:
         model: the document with its further fields.
         gather: their values, from the figures of each route.
+        measure: what it adds to `GET /metrics`.
     """
 
     model: type[Operacion]
     gather: Callable[[Mapping[Key, Figures]], Awaitable[Mapping[str, Any]]]
+    measure: Callable[[], Awaitable[Iterable[Metric]]]
 
 
 class Operation:
@@ -105,6 +110,11 @@ class Operation:
             colas=self._colas(),
             **own,
         )
+
+    async def measure(self, *, ready: bool) -> CollectorRegistry:
+        """What Prometheus is told besides what is counted as it happens."""
+        more = await self._wiring.more.measure() if self._wiring.more else ()
+        return measures(self._wiring, in_hand=self._window.in_hand - 1, ready=ready, more=more)
 
     def _colas(self) -> list[Cola]:
         pool = self._wiring.database.pool

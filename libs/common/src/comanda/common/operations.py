@@ -49,8 +49,8 @@ def operations_router(operation: Operation, more: More | None) -> APIRouter:
         return Estado(estado="listo")
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
-    async def metrics() -> Response:
-        return metrics_response()
+    async def metrics(request: Request) -> Response:
+        return metrics_response(await operation.measure(ready=request.app.state.ready.is_set()))
 
     @routes.get("/circuitos", summary="The circuit breakers of this process")
     async def circuitos(request: Request, _: Annotated[Principal, allow(OPERATIONS_SCOPE)]) -> list[Circuito]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.responses import Response
 
 from comanda.common import tracing
@@ -26,6 +26,14 @@ REQUESTS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 REFUSED = Counter("comanda_http_refused_total", "Requests refused because too many were in hand.", ["servicio"])
+WAITS = Histogram(
+    "comanda_base_de_datos_espera_seconds",
+    "Wait for a connection, or for the turn to write (SQLite), seconds.",
+    ["de"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+CONNECTION_WAIT, WRITE_WAIT = WAITS.labels("conexion"), WAITS.labels("escritura")
+ROUNDS = Gauge("comanda_bucle_completado_en", "When a background loop last got through, seconds since 1970.", ["bucle"])
 
 
 def request_id(header: str | None, clock: Clock) -> str:
@@ -41,9 +49,9 @@ def current_request_id() -> str | None:
     return identifier
 
 
-def metrics_response() -> Response:
-    """Everything measured in this process, in Prometheus' text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+def metrics_response(now: CollectorRegistry) -> Response:
+    """Everything measured in this process, and what is so now, in Prometheus' text format."""
+    return Response(generate_latest() + generate_latest(now), media_type=CONTENT_TYPE_LATEST)
 
 
 class Forgiving:

@@ -1,13 +1,17 @@
 """A collector of traces on a loopback port: takes what an exporter sends by OTLP over HTTP, and shows it."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Exported
+
+from comanda.common import tracing
 
 PATIENCE_SECONDS = 30.0
 """How long a test waits for spans that must come."""
@@ -106,3 +110,23 @@ class Collector:
                 for scope in resource.scope_spans:
                     self._spans += [Spanned.of(names["service.name"], span) for span in scope.spans]
             self._came.notify_all()
+
+
+@contextmanager
+def recording(service: str) -> Iterator[Callable[[], list[Spanned]]]:
+    """Traces are on in this process; what it gives ends the traces and returns all spans."""
+    with Collector() as collector, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        patch.setattr(tracing, "active", None)
+        tracing.start(service)
+        spans = tracing.active
+
+        def exported() -> list[Spanned]:
+            assert spans is not None
+            spans.close()
+            return collector.spans
+
+        try:
+            yield exported
+        finally:
+            exported()

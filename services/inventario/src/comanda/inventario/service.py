@@ -19,6 +19,7 @@ from comanda.common.database import Database
 from comanda.common.idempotency import Answer, Key, Keys
 from comanda.common.pagination import Page, PageRequest
 from comanda.common.problems import NoEncontrado, Problem
+from comanda.common.telemetry import ROUNDS
 from comanda.inventario.almacen import Almacen, Descuadre
 from comanda.inventario.domain import (
     EstadoReserva,
@@ -220,6 +221,7 @@ class Inventario:
             await self.expirar_vencidas()
             while await self.olvidar_cerradas() == SWEEP_ROWS:
                 pass
+            ROUNDS.labels("barrido").set(self._clock.now().timestamp())
             await self._clock.sleep(self._sweep_seconds)
 
     async def expirar_vencidas(self) -> int:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from prometheus_client.core import GaugeMetricFamily, Metric
 from pydantic import BaseModel, Field
 
 from comanda.common.clock import Clock
@@ -72,4 +73,12 @@ def of_orders(fases: FasesAbiertas) -> More:
         placed = routes.get(ALTA)
         return {"fases": await fases.leer(), "pedidos_por_segundo": placed.done_per_second if placed else 0.0}
 
-    return More(OperacionDePedidos, gather)
+    async def measure() -> list[Metric]:
+        open_orders = GaugeMetricFamily(
+            "comanda_pedidos_abiertos", f"Orders that are not final, counted up to {MOST_COUNTED}.", labels=["fase"]
+        )
+        for fase, number in (await fases.leer() or {}).items():
+            open_orders.add_metric([fase], number)
+        return [open_orders]
+
+    return More(OperacionDePedidos, gather, measure)

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
+from prometheus_client import Counter
 
 from comanda.common import tracing
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible, ServicioSaturado
+from comanda.common.telemetry import ROUNDS
 from comanda.pedidos.domain import ABANDONADO, EXPIRADO, RESERVAS_CERRADAS, Cerrada, Fase, Inventario, Pedido
 from comanda.pedidos.repository import Leased, Repository
 from comanda.pedidos.saga import Saga
@@ -28,6 +30,8 @@ BATCH = 50
 to act on the answer. A lease that ends before that is no harm: whoever is late finds that the order has moved on."""
 
 NO_VERDICT = (ServicioNoDisponible, RespuestaInvalida, DatabaseUnavailable, ServicioSaturado)
+
+RECOVERED = Counter("comanda_recuperacion", "Orders that recovery worked on, by what came of it.", ["resultado"])
 
 log = structlog.get_logger()
 
@@ -59,6 +63,7 @@ class Recovery:
         while True:
             while await self.tick() == BATCH:
                 pass
+            ROUNDS.labels("recuperacion").set(self._clock.now().timestamp())
             await self._clock.sleep(self._pause_seconds)
 
     async def tick(self) -> int:
@@ -89,6 +94,7 @@ class Recovery:
                 if pedido is not intent:
                     return  # somebody was faster, and sees to it
             pedido, _ = await self._saga.advance(pedido, lease=item.lease)
+            RECOVERED.labels("recuperado").inc()
             log.info("pedido_recuperado", pedido_id=str(pedido.id), fase=pedido.fase)
         except Exception as fault:  # whatever it is, it must not stop the orders that are worked on beside this one
             await self._postpone(item, pedido, fault)
@@ -127,6 +133,7 @@ class Recovery:
         """Backs off exponentially. If even that cannot be written, the lease runs out by itself."""
         attempts = item.attempts + 1
         wait = timedelta(seconds=min(self._backoff_seconds, 2.0 ** min(attempts, 16)))
+        RECOVERED.labels("aplazado").inc()
         expected = fault is None or isinstance(fault, NO_VERDICT)
         log.log(
             logging.WARNING if expected else logging.ERROR,

@@ -16,7 +16,10 @@ an answer that gives no verdict leaves the phase as it is.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
+
+from prometheus_client import Counter
 
 from comanda.common import tracing
 from comanda.common.audit import Audit, Entry
@@ -80,6 +83,9 @@ SAGA: Mapping[Fase, Step] = {
     ),
 }
 
+
+MOVES = Counter("comanda_saga_transiciones", "Transitions of orders that were written.", ["de", "a"])
+_moved = cache(MOVES.labels)
 
 AnswerTo = Callable[[Pedido, Any], tuple[Key, Answer] | None]
 """The answer that a verdict binds to the key of the request which waits for it; None: it has no key."""
@@ -168,6 +174,9 @@ class Saga:
             moved = await self._repository.mover(connection, transitions)
             apuntes = [t.apunte for t, ours in zip(transitions, moved, strict=True) if ours and t.apunte]
             await self._audit.record(connection, *apuntes)
+        for transition, ours in zip(transitions, moved, strict=True):
+            if ours:
+                _moved(transition.antes.fase, transition.despues.fase).inc()
         return moved
 
     async def _present(self, pedido: Pedido) -> Pedido:
