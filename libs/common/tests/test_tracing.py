@@ -70,7 +70,7 @@ class TestWanted:
     def test_what_is_not_installed(self, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
         monkeypatch.setattr(tracing, "NEEDED", (missing,))
         assert tracing.wanted({}) is False
-        with pytest.raises(InvalidSettings, match=r"comanda-common\[tracing\]"):
+        with pytest.raises(InvalidSettings, match="extra «tracing»"):
             tracing.wanted(ENDPOINT)
 
 

@@ -135,8 +135,8 @@ def wanted(environment: Mapping[str, str] = os.environ) -> bool:
         raise InvalidSettings(f"OTEL_EXPORTER_OTLP_PROTOCOL: «{protocol}» no se conoce; use {PROTOCOL}")
     if not all(map(_is_installed, NEEDED)):
         raise InvalidSettings(
-            "OTEL_EXPORTER_OTLP_ENDPOINT: las trazas necesitan el extra «tracing»: "
-            "instale comanda-common[tracing], o ponga OTEL_SDK_DISABLED=true"
+            "OTEL_EXPORTER_OTLP_ENDPOINT: para las trazas instale el servicio con su extra «tracing» "
+            "(comanda-pedidos[tracing]), o ponga OTEL_SDK_DISABLED=true"
         )
     return True
 
