@@ -25,6 +25,8 @@ _HEAD = """\
 #COMANDA_ADMIN_PASSWORD=
 # for `seed` and `verify --repair` as an administrator with a second factor: a code of its app, or a recovery code
 #COMANDA_ADMIN_CODE=
+# a collector of traces, OTLP over HTTP, such as http://127.0.0.1:4318; more in docs/operations.md, «Traces»
+#OTEL_EXPORTER_OTLP_ENDPOINT=
 """
 
 
