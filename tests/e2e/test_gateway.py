@@ -236,6 +236,13 @@ class TestAllowList:
             client.get("/productos", headers={"X-Request-Id": "no vale"})
             assert len(service.headers[0]["X-Request-Id"]) == 36
 
+    def test_no_toma_trazas_de_fuera(self, tmp_path: Path) -> None:
+        """Or strangers would choose what is sampled."""
+        traced = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "x=y"}
+        with backends(1) as (service,), caddy(tmp_path, **_all_to(service)) as client:
+            client.get("/productos", headers=traced)
+            assert not {name.lower() for name in service.headers[0]} & traced.keys()
+
 
 class TestFailures:
     def test_un_servicio_no_esta(self, tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ class Spans:
 
     def __init__(self, service: str) -> None:
         resource = _resource(service)
-        self._exporting = BatchSpanProcessor(OTLPSpanExporter())
+        self._exporter = OTLPSpanExporter()
+        self._exporting = BatchSpanProcessor(self._exporter)
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(self._exporting)
         self._tracer = provider.get_tracer("comanda")
@@ -122,6 +123,8 @@ class Spans:
         closing = threading.Thread(target=self._exporting.shutdown, daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
+        if closing.is_alive():
+            self._exporter.shutdown()  # tries no more
 
     async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         method = _method(scope["method"])
@@ -237,9 +240,9 @@ def _of_request(scope: Scope) -> dict[str, Any]:
         "url.scheme": scope["scheme"],
         "network.protocol.version": scope["http_version"],
     }
-    if scope.get("server"):
-        attributes["server.address"], attributes["server.port"] = scope["server"]
-    return attributes
+    host, port = scope.get("server") or (None, None)
+    known = {"server.address": host, "server.port": port}  # on a socket of Unix it has no port
+    return attributes | {name: value for name, value in known.items() if value}
 
 
 def _carrier(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
