@@ -20,6 +20,7 @@ TRACE, ABOVE = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 class TestServed:
+    @pytest.mark.usefixtures("logs")  # or the traceback is drawn on the console, for seconds
     async def test_by_the_template_of_its_route(self, start: Start, routes: APIRouter) -> None:
         @routes.get("/cosas/{cosa_id}")
         async def cosa(cosa_id: str) -> str:

@@ -124,7 +124,7 @@ class Spans:
         closing.start()
         closing.join(CLOSE_SECONDS)
         if closing.is_alive():
-            self._exporter.shutdown()  # tries no more
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # tries no more
 
     async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         method = _method(scope["method"])
