@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -154,6 +155,13 @@ class TestLaterSteps:
         assert begun.links == [(placed.trace, placed.id)]
         assert step.trace not in (placed.trace, own)
         assert step.attributes["comanda.pedido.id"] == pedido_id
+
+
+class TestUp:
+    def test_refuses_what_cannot_be_done(self, tmp_path: Path) -> None:
+        ran = Installation(tmp_path, SETTINGS | {"OTEL_TRACES_EXPORTER": "console"}).run("up")
+        assert ran.returncode == 1
+        assert "OTEL_TRACES_EXPORTER: «console» no se conoce; use otlp o none" in ran.stderr
 
 
 class TestWithoutCollector:

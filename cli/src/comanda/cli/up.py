@@ -25,6 +25,7 @@ def up(*, seed: bool) -> None:
     """Does not return: the process becomes the supervisor, so whoever signals one signals the other."""
     variables = environment.prepared()
     settings = environment.load_settings()
+    _check_tracing(variables)
     _check_ports(settings)
     front = gateway.plan(variables, settings)
     data = _data_folder(variables)
@@ -62,6 +63,16 @@ def _data_folder(variables: Mapping[str, str]) -> Path:
     except OSError as error:
         raise CommandFailed(f"{error.filename}: {error.strerror}. Set COMANDA_DATA to another folder.") from None
     return data
+
+
+def _check_tracing(variables: Mapping[str, str]) -> None:
+    from comanda.common.settings import InvalidSettings
+    from comanda.common.tracing import wanted
+
+    try:
+        wanted(variables)
+    except InvalidSettings as error:
+        raise CommandFailed(str(error)) from None
 
 
 def _check_ports(settings: Mapping[str, "ServiceSettings"]) -> None:

@@ -9,13 +9,15 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from starlette.types import ASGIApp
-
 from comanda.common.settings import InvalidSettings
-from comanda.common.transport import Transport
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from comanda.common.transport import Transport
 
 PROTOCOL = "http/protobuf"
 NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
@@ -24,11 +26,11 @@ NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 class Tracing(Protocol):
     """What is done while traces are on."""
 
-    def app(self, app: ASGIApp) -> ASGIApp:
+    def app(self, app: "ASGIApp") -> "ASGIApp":
         """The same application, with a span for each request."""
         ...
 
-    def transport(self, transport: Transport) -> Transport:
+    def transport(self, transport: "Transport") -> "Transport":
         """The same network, with a span for each send, which carries its context (W3C Trace Context)."""
         ...
 
@@ -77,11 +79,11 @@ def began(kind: str, identifier: UUID) -> None:
         active.began(kind, identifier)
 
 
-def served(app: ASGIApp) -> ASGIApp:
+def served(app: "ASGIApp") -> "ASGIApp":
     return app if active is None else active.app(app)
 
 
-def sent(transport: Transport) -> Transport:
+def sent(transport: "Transport") -> "Transport":
     return transport if active is None else active.transport(transport)
 
 
