@@ -11,7 +11,7 @@ import { Button, Empty, EstadoBadge, Icon, More, ProblemNote, Skeleton, Time } f
 import { updated } from "./pedidos.js";
 
 const ESTADOS = ["PENDIENTE", "COMPLETADO", "CANCELADO"];
-const DAY = { type: "date", min: "2000-01-01", max: "9999-12-31" };
+const DAY = { type: "date", min: "2000-01-01", max: "2999-12-31" };
 const REST_MS = 500;
 
 export default function Pedidos({ query }) {
@@ -19,19 +19,23 @@ export default function Pedidos({ query }) {
   const [placed, setPlaced] = useState([]); // ids of those since, not shown so that the list does not jump
   const nuevos = placed.filter((nuevo) => !pages.items?.some(({ id }) => id === nuevo)).length;
   useEffect(() => setPlaced([]), [JSON.stringify(query)]);
+  const reload = () => {
+    setPlaced([]);
+    return pages.reload();
+  };
 
   useChanges((cambio) => {
     if (pages.items?.some(({ id }) => id === cambio.id)) {
       pages.change((items) => items.map((pedido) => (pedido.id === cambio.id ? updated(pedido, cambio) : pedido)));
     } else if (cambio.de === null && fits(cambio, asked(query))) setPlaced((before) => [...before, cambio.id]);
-  }, pages.reload);
+  }, reload);
 
   return html`<${Gestion} title=${t("gestion.pedidos")}>
     <${Filters} query=${query} />
     <div role="status">
-      ${nuevos > 0 && html`<${Button} icon="pedidos" onClick=${pages.reload}>${t("pedidos.nuevos", { n: nuevos })}<//>`}
+      ${nuevos > 0 && html`<${Button} icon="pedidos" onClick=${reload}>${t("pedidos.nuevos", { n: nuevos })}<//>`}
     </div>
-    <${ProblemNote} problem=${pages.problem} onRetry=${pages.reload} />
+    <${ProblemNote} problem=${pages.problem} onRetry=${reload} />
     <${List} pages=${pages} />
     <${More} pages=${pages} />
   <//>`;
@@ -56,7 +60,7 @@ function asked({ estado, desde, hasta, cliente }) {
 }
 
 function midnight(day, later) {
-  const parts = /^([2-9]\d{3})-(\d{2})-(\d{2})$/.exec(day ?? "");
+  const parts = /^(2\d{3})-(\d{2})-(\d{2})$/.exec(day ?? "");
   return parts ? new Date(parts[1], parts[2] - 1, Number(parts[3]) + later).toISOString() : "";
 }
 
