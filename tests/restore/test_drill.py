@@ -33,7 +33,7 @@ SEED = int(os.environ.get("COMANDA_RESTORE_SEED") or random.SystemRandom().randr
 SECONDS = 2 if ROUNDS else 0.5
 """How long people order before the first backup."""
 
-APART_SECONDS = (1.0, 3.0) if ROUNDS else (0.2, 0.5)
+APART_SECONDS = (0.5, 2.0) if ROUNDS else (0.2, 0.5)
 """Between two backups."""
 
 QUICK = {

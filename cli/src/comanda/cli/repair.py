@@ -89,32 +89,22 @@ class Writers:
 
     def send(self, remedy: Remedy) -> str:
         """Makes the request; returns what was answered."""
-        answer = self._send(remedy)
-        if remedy.lines and slug(answer) == "existencias-insuficientes":
-            for falta in answer.json()["faltantes"]:  # its stock began to be counted after the restored moment
-                count = {"producto_id": falta["producto_id"], "cantidad": 0}
-                self._administer("inventario", "POST", "/inventario", count)
-            answer = self._send(remedy)
+        body = {} if remedy.body is None else {"json": remedy.body}
+        if remedy.service == "inventario":
+            answer = self._as_pedidos.request("inventario", remedy.method, remedy.path, **body)
+        else:
+            answer = self._administer(remedy, body)
         return f"{answer.status_code} {slug(answer)}".rstrip()
 
-    def _send(self, remedy: Remedy) -> httpx2.Response:
-        if remedy.service == "inventario":
-            return self._as_pedidos.request("inventario", remedy.method, remedy.path, **_json(remedy.body))
-        return self._administer("pedidos", remedy.method, remedy.path, remedy.body)
-
-    def _administer(self, service: str, method: str, path: str, body: Document | None) -> httpx2.Response:
-        answer = self._admin.request(service, method, path, **_json(body))
+    def _administer(self, remedy: Remedy, body: Mapping[str, Document]) -> httpx2.Response:
+        answer = self._admin.request("pedidos", remedy.method, remedy.path, **body)
         if answer.status_code == 401:  # its quarter of an hour is over
             self._admin = self._login()
-            answer = self._admin.request(service, method, path, **_json(body))
+            answer = self._admin.request("pedidos", remedy.method, remedy.path, **body)
         return answer
 
     def _login(self) -> Api:
         return self._nobody.login(self._credentials.email, self._credentials.password, self._credentials.code)
-
-
-def _json(body: Document | None) -> dict[str, Document]:
-    return {} if body is None else {"json": body}
 
 
 def _pedidos_token(settings: "ServiceSettings") -> Callable[[str], str]:

@@ -116,15 +116,12 @@ class Almacen:
 
         Raises:
             ReservaCerrada: it names other lines.
-            ExistenciasInsuficientes: a product has no stock at all, not even 0.
         """
         reserva = self._vigente(pedido_id)
         if reserva.lineas and not _mismas(reserva.lineas, lineas):
             raise ReservaCerrada(reserva.estado)
         if reserva.estado in (EstadoReserva.ACTIVA, EstadoReserva.CONFIRMADA):
             return self.confirmar(pedido_id)
-        if ausentes := [linea for linea in lineas if linea.producto_id not in self.existencias]:
-            raise ExistenciasInsuficientes(Falta(linea.producto_id, linea.cantidad, 0) for linea in ausentes)
         for linea in lineas:
             if (falta := linea.cantidad - self._disponible(linea.producto_id)) > 0:
                 self._mover(linea.producto_id, fisico=falta)

@@ -204,7 +204,7 @@ async def liberar(pedido_id: UUID, servicio: Servicio, _: Orquestador) -> Respon
 @reservas.put(
     "/{pedido_id}/venta",
     response_model=ReservaDocumento,
-    responses=describe(ReservaCerrada, ExistenciasInsuficientes),
+    responses=describe(ReservaCerrada),
     summary="Record a sale that a restored database has forgotten",
 )
 async def vender(pedido_id: UUID, datos: LineasPedidas, servicio: Servicio, _: Orquestador) -> Response:

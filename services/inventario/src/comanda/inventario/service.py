@@ -189,10 +189,16 @@ class Inventario:
     async def vender(self, pedido_id: UUID, lineas: tuple[Linea, ...]) -> Reserva:
         """Records the sale of an order that is completed, though a restored database has forgotten it.
 
+        Even of products that are unknown here, and perhaps to productos: they are counted from now on.
+
         Raises:
-            ReservaCerrada, ExistenciasInsuficientes.
+            ReservaCerrada.
         """
-        productos = tuple(linea.producto_id for linea in lineas)
+        productos = tuple(sorted(linea.producto_id for linea in lineas))
+        ahora = self._clock.now()
+        async with self._database.transaction() as connection:
+            for producto_id in productos:
+                await self._repository.insertar_existencias(connection, Existencias(producto_id, 0, 0, 1, ahora))
         question = Question(self._tombstone(pedido_id), methodcaller("vender", pedido_id, lineas), productos)
         vendida: Reserva = await self._decisions.submit(question)
         return vendida
