@@ -63,9 +63,10 @@ class Manifest:
             databases = {name: Copied(**copied) for name, copied in document["databases"].items()}
             manifest = cls(document["version"], databases, document["external"], document["sha256"])
             outside = [name for name in manifest.sha256 if Path(name).is_absolute() or ".." in Path(name).parts]
+            missing = {f"{name}.db" for name in databases} - manifest.sha256.keys()
         except (KeyError, TypeError, AttributeError):
             raise CommandFailed(f"{folder / MANIFEST}: está dañado; usar otra copia") from None
-        if outside or not manifest.sha256.keys() >= {f"{name}.db" for name in databases}:
+        if outside or missing:
             raise CommandFailed(f"{folder / MANIFEST}: está dañado; usar otra copia")
         return manifest
 

@@ -15,7 +15,7 @@ from comanda.cli import environment, supervision
 from comanda.cli.backup import chosen_services, sqlite_files
 from comanda.cli.backup_manifest import Manifest, copy_file, sha256, sync_folder
 from comanda.cli.errors import CommandFailed
-from comanda.common.files import create_once
+from comanda.common.files import write_if_changed
 
 UNFINISHED = "restoring"
 """The file that says so; in it the name of the backup."""
@@ -99,8 +99,7 @@ def _in_use(path: Path) -> bool:
 def _replace(source: Path, data: Path, places: Mapping[str, Path], manifest: Manifest) -> Path:
     """Returns where that is kept which was there before."""
     staged = _staged(source, data, places, manifest)
-    (data / UNFINISHED).unlink(missing_ok=True)
-    create_once(data / UNFINISHED, str(source.absolute()).encode(), 0o600)
+    write_if_changed(data / UNFINISHED, str(source.absolute()).encode(), 0o600)
     sync_folder(data)
     kept = data / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     for name, place in places.items():
@@ -139,3 +138,4 @@ def _keep(place: Path, kept: Path) -> None:
         if old.exists():
             kept.mkdir(mode=0o700, exist_ok=True)
             shutil.move(old, kept / old.name)
+            sync_folder(kept)
