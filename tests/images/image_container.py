@@ -46,7 +46,9 @@ class Container:
     def start(self) -> None:
         with (self._folder / "log").open("wb") as log:
             command = self._store.command(*self._run({"--env": self._variables()}))
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, env=self._store.environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def is_healthy(self, *arguments: str) -> bool:
         """What the HEALTHCHECK of the image says, asked in its file system and as its user."""

@@ -30,12 +30,16 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._options = ("--root", str(folder / "root"), "--runroot", str(folder / "run"))
+        (folder / "temporary").mkdir()
+        self.environment = os.environ | {"TMPDIR": str(folder / "temporary")}  # where it caches what builds fetch
 
     def command(self, *arguments: str) -> list[str]:
         return ["buildah", *self._options, *arguments]
 
     def buildah(self, *arguments: str) -> str:
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            self.command(*arguments), env=self.environment, capture_output=True, text=True, timeout=600
+        )
         assert done.returncode == 0, f"{arguments}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done.stdout.strip()
 
