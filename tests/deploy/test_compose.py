@@ -13,10 +13,8 @@ from deploy.deployed_settings import SERVICES, assert_they_agree, known_variable
 
 from comanda.cli import environment
 
-MONITORING = composed.ROOT / "deploy" / "monitoring"
 CADDYFILE = (composed.ROOT / "deploy/gateway/Caddyfile").read_text()
 DATABASES = (composed.ROOT / "deploy/compose/postgres/databases.sh").read_text()
-BROUGHT = ("./deploy/secrets/", "./deploy/monitoring/") if not MONITORING.exists() else "./deploy/secrets/"
 OWN = (*SERVICES, *(f"{service}-migration" for service in SERVICES))
 
 
@@ -40,7 +38,7 @@ class TestFile:
             volumes = {volume.split(":")[0] for volume in container.get("volumes", [])}
             assert {volume for volume in volumes if not volume.startswith(".")} <= set(whole["volumes"]), name
             for path in composed.mounts(container).values():
-                assert path.startswith(BROUGHT) or (composed.ROOT / path).exists(), path
+                assert path.startswith("./deploy/secrets/") or (composed.ROOT / path).exists(), path
 
     def test_pins_every_image(self, containers: Mapping[str, Any]) -> None:
         for container in containers.values():
