@@ -17,6 +17,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from comanda.common import migrations, openapi, tracing
+from comanda.common.admission import Admission, Classify, ordinary
 from comanda.common.audit import Audit, audit_router
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
@@ -51,6 +52,7 @@ class Wiring:
         use_cases: the object that routes reach as `request.app.state.service`.
         migrations: the package whose `migrations/` describe the schema.
         on_ready: runs once after the schema is there, before the first request.
+        classify: which class of requests one belongs to, for when not all can be served.
         loops: background work, started when the service is ready and cancelled when it stops.
         on_close: runs at the end, in this order.
     """
@@ -68,6 +70,7 @@ class Wiring:
     circuits: Sequence[Circuit] = ()
     queues: Sequence[Queue] = ()
     more: More | None = None
+    classify: Classify = ordinary
     on_ready: Action | None = None
     loops: Sequence[Action] = ()
     on_close: Sequence[Action] = ()
@@ -109,6 +112,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.state.service = wiring.use_cases
     app.state.ready = asyncio.Event()
     window = Window(wiring.clock)
+    admission = Admission(wiring.name, wiring.settings, wiring.classify)
     app.include_router(operations_router(Operation(wiring, window), wiring.more))
     if wiring.audit:
         app.include_router(audit_router(wiring.audit, wiring.name))  # before a route that takes `auditoria` for an id
@@ -118,7 +122,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     openapi.install(app)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_middleware(Edge, wiring=wiring, window=window, ready=app.state.ready)
+    app.add_middleware(Edge, wiring=wiring, window=window, admission=admission, ready=app.state.ready)
     return app
 
 

@@ -12,13 +12,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Generic, TypeVar
 
 import structlog
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 
 from comanda.common import tracing
 from comanda.common.database import DatabaseUnavailable, RolledBack
+from comanda.common.deadlines import DEADLINE, PlazoAgotado
 from comanda.common.problems import ServicioSaturado
 from comanda.common.queues import Queue
 
@@ -32,6 +34,8 @@ SIZES = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 200),
 )
 
+LATE = Counter("comanda_lote_vencidos_total", "Requests refused in the queue, where they waited too long", ["lote"])
+
 PATIENCE_SECONDS = 5.0
 """Who has waited for so long is refused: its caller has given up, or is about to."""
 
@@ -41,6 +45,8 @@ class _Entry(Generic[Request, Result]):
     request: Request
     outcome: "asyncio.Future[Result | Exception]"
     arrived: float
+    deadline: float
+    """When its caller stops waiting; both by the clock of the event loop."""
     turn: "asyncio.Future[None] | None" = None
     """Once it is taken: ends when nobody works any more on all that was taken with it."""
     caller: Any = None
@@ -60,6 +66,7 @@ class Batch(Generic[Request, Result]):
         capacity: the weight that one transaction serves; a heavier request is served alone.
         overlap_seconds: how long the next group waits for the one before, if that was not full; a caller who leaves
             does not wait for it. None: both wait for its end.
+        has_deadlines: whether requests are refused once nobody waits for them; not, where they end what has begun.
     """
 
     def __init__(
@@ -71,12 +78,15 @@ class Batch(Generic[Request, Result]):
         weigh: Callable[[Request], int] = lambda _: 0,
         capacity: int = 0,
         overlap_seconds: float | None = None,
+        has_deadlines: bool = True,
     ) -> None:
         self._serve = serve
         self._most = most
         self._weigh = weigh
         self._capacity = capacity
         self._overlap_seconds = overlap_seconds
+        self._has_deadlines = has_deadlines
+        self._late = LATE.labels(name)
         self._sizes = SIZES.labels(name)
         self.queue = Queue(name, lambda: len(self._queue))
         self._queue: deque[_Entry[Request, Result]] = deque()
@@ -91,7 +101,7 @@ class Batch(Generic[Request, Result]):
         groups overlap it goes on at once.
 
         Raises:
-            ServicioSaturado: it has waited for `PATIENCE_SECONDS`.
+            ServicioSaturado: it has waited for `PATIENCE_SECONDS`, or until its deadline; nothing was done.
             Exception: what the request is refused with, or what became of its transaction.
         """
         if self._most == 1:
@@ -127,7 +137,8 @@ class Batch(Generic[Request, Result]):
 
     def _enqueue(self, request: Request) -> _Entry[Request, Result]:
         loop = asyncio.get_running_loop()
-        entry: _Entry[Request, Result] = _Entry(request, loop.create_future(), loop.time())
+        deadline = DEADLINE.get() if self._has_deadlines else inf
+        entry: _Entry[Request, Result] = _Entry(request, loop.create_future(), loop.time(), deadline)
         if tracing.active is not None:
             entry.caller = tracing.active.here()
         self._queue.append(entry)
@@ -147,6 +158,7 @@ class Batch(Generic[Request, Result]):
 
     async def _work(self) -> None:
         structlog.contextvars.clear_contextvars()  # it serves many requests, so its log lines belong to none
+        DEADLINE.set(inf)
         while group := self._take():
             if self._overlap_seconds is None:
                 try:
@@ -176,13 +188,14 @@ class Batch(Generic[Request, Result]):
     def _take(self) -> list[_Entry[Request, Result]]:
         group: list[_Entry[Request, Result]] = []
         loop = asyncio.get_running_loop()
-        weight, oldest, turn = 0, loop.time() - PATIENCE_SECONDS, loop.create_future()
+        weight, now, turn = 0, loop.time(), loop.create_future()
         while self._queue and len(group) < self._most:
             entry = self._queue.popleft()
             if entry.outcome.done():
                 continue  # its caller has left
-            if entry.arrived < oldest:
-                entry.outcome.set_exception(ServicioSaturado())
+            if now > entry.arrived + PATIENCE_SECONDS or now >= entry.deadline:
+                self._late.inc()
+                entry.outcome.set_exception(PlazoAgotado() if now >= entry.deadline else ServicioSaturado())
                 continue
             weight += self._weigh(entry.request)
             if group and weight > self._capacity > 0:

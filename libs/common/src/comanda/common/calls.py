@@ -14,6 +14,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from comanda.common.batch import Batch, twin_of
+from comanda.common.deadlines import DEADLINE
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible, ServicioSaturado
 from comanda.common.resilience import Circuit
 from comanda.common.telemetry import current_request_id
@@ -31,7 +32,8 @@ log = structlog.get_logger()
 class _Asked(Generic[Request]):
     request: Request
     request_id: str | None
-    """Of the request on whose behalf it is asked."""
+    """Of the request on whose behalf it is asked, as is the deadline."""
+    deadline: float
 
 
 class SharedCalls(Generic[Request, Result]):
@@ -85,7 +87,7 @@ class SharedCalls(Generic[Request, Result]):
         if self._circuit.state != "CERRADO":  # one probes, and all others learn at once that they are refused
             return await self._alone(request)
         try:
-            return await self._calls.submit(_Asked(request, current_request_id()))
+            return await self._calls.submit(_Asked(request, current_request_id(), DEADLINE.get()))
         except ServicioSaturado as late:
             raise ServicioNoDisponible(self._circuit.name, self._circuit.retry_after_seconds) from late
 
@@ -101,11 +103,13 @@ class SharedCalls(Generic[Request, Result]):
 
     async def _send_together(self, asked: Sequence[_Asked[Request]]) -> Sequence[Result | Exception]:
         first, *others = [one.request_id for one in asked]
+        DEADLINE.set(max(one.deadline for one in asked))  # the others' patience ends nobody's call
         with bound_contextvars(request_id=first):
             log.info("shared_call", others=others)
             return await self._together([one.request for one in asked])
 
     async def _send_alone(self, asked: _Asked[Request]) -> Result | Exception:
+        DEADLINE.set(asked.deadline)
         with bound_contextvars(request_id=asked.request_id):
             try:
                 return await self._alone(asked.request)

@@ -14,6 +14,7 @@ SENT = (
     "If-None-Match",
     "Last-Event-ID",  # EventSource may send it unasked; who reads a stream by fetch, for the token's sake, may not
     "X-Request-Id",
+    "X-Request-Timeout-Ms",
 )
 EXPOSED = ("ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed", "WWW-Authenticate")
 

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from comanda.common import deadlines
+from comanda.common.admission import LATE, Admission, Clase
 from comanda.common.audit import REQUEST
 from comanda.common.cors import across_origins
 from comanda.common.database import DatabaseUnavailable
@@ -38,7 +41,8 @@ REFUSALS = frozenset((401, 403))
 """What somebody tried who may not: their lines in the log say who and from where (ASVS 5.0, V16.3.2)."""
 Headers = Mapping[bytes, bytes]
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
-_HEADERS, _STATUS, _STARTED = "comanda.headers", "comanda.status", "comanda.started"
+_TIMEOUT = deadlines.TIMEOUT_HEADER.lower().encode()
+_HEADERS, _STATUS, _STARTED, _CLASE = "comanda.headers", "comanda.status", "comanda.started", "comanda.clase"
 _durations = cache(REQUESTS.labels)
 
 
@@ -49,8 +53,11 @@ class ClientGone(Exception):
 class Edge:
     """ASGI middleware; see the module."""
 
-    def __init__(self, app: ASGIApp, wiring: "Wiring", window: Window, ready: asyncio.Event) -> None:
+    def __init__(
+        self, app: ASGIApp, wiring: "Wiring", window: Window, admission: Admission, ready: asyncio.Event
+    ) -> None:
         self._app = app
+        self._admission = admission
         self._wiring = wiring
         self._settings = wiring.settings
         self._window = window
@@ -120,17 +127,35 @@ class Edge:
                 raise ServicioSaturado
             if not self._ready.is_set():
                 raise ServicioNoDisponible(DATABASE)
+            self._admit(scope, headers)
         if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
             body = await self._whole_body(scope, headers, receive)
         else:
             body = b""
+        self._check_time(scope)
         response = await self._direct.answer(scope, receive, body)
         if response:
             if isinstance(response, EventStream):  # from here on it is no work in hand
                 self._let_go(scope, response.status_code)
+                deadlines.DEADLINE.set(inf)
             await response(scope, receive, send)
         else:
             await self._app(scope, _replay(body, receive), send)
+
+    def _admit(self, scope: Scope, headers: Headers) -> None:
+        path = scope["path"]
+        clase = (
+            "critica" if path == OPERATION else self._admission.classify(scope["method"], path, scope["query_string"])
+        )
+        self._admission.enter(clase)
+        scope[_CLASE] = clase
+        deadlines.begin(headers.get(_TIMEOUT), self._settings.request_timeout_seconds)
+
+    def _check_time(self, scope: Scope) -> None:
+        clase: Clase | None = scope.get(_CLASE)
+        if clase is not None and deadlines.left_seconds() <= 0:
+            self._admission.refused(clase, LATE)
+            raise deadlines.PlazoAgotado
 
     async def _whole_body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
         """Receives the body, within its bounds, before anything else happens."""
@@ -148,6 +173,8 @@ class Edge:
 
     def _let_go(self, scope: Scope, status: int) -> None:
         self._window.in_hand -= 1
+        if _CLASE in scope:
+            self._admission.leave(scope.pop(_CLASE))
         self._record(scope, status, scope.pop(_STARTED))
 
     def _record(self, scope: Scope, status: int, started: float) -> None:

@@ -16,9 +16,10 @@ from yarl import URL
 
 from comanda.common import tracing
 from comanda.common.crashpoints import crash_point
+from comanda.common.deadlines import TIMEOUT_HEADER, left_seconds, to_header
 from comanda.common.problems import RespuestaInvalida, ServicioNoDisponible
 from comanda.common.queues import Queue
-from comanda.common.resilience import Circuit, CircuitOpen, PoolExhausted
+from comanda.common.resilience import Circuit, CircuitOpen, GivenUp, PoolExhausted, TimeUp
 from comanda.common.telemetry import REQUEST_ID_HEADER, current_request_id
 from comanda.common.transport import AiohttpTransport, ReplyTooLarge, Transport
 
@@ -102,7 +103,8 @@ class Neighbour:
         name: the neighbour, as clients and logs see it.
         base_url: where it listens.
         circuit: its breaker, shared by every client of that neighbour in the process.
-        timeout_seconds: limit of one whole try, and of the wait for one of our connections.
+        timeout_seconds: limit of one whole try, and of the wait for one of our connections. A try is given no more than
+            is left to the request that it is made for, and tells the neighbour how long it waits.
         authorization: the bearer token, asked for at each send.
         max_connections: sends at the same time.
         transport: the network; the default is aiohttp's.
@@ -147,8 +149,8 @@ class Neighbour:
             weight: how many requests this one stands for, see `Circuit.call`.
 
         Raises:
-            ServicioNoDisponible: the neighbour cannot be reached, its circuit is open, it says 429 or 503, or none of
-                our connections became free in time.
+            ServicioNoDisponible: the neighbour cannot be reached, its circuit is open, it says 429 or 503, none of our
+                connections became free in time, or whoever asked stops waiting.
             RespuestaInvalida: any other status.
         """
         content = None if json is None else dumps(json, separators=(",", ":"), allow_nan=False).encode()
@@ -159,7 +161,7 @@ class Neighbour:
             answer = refusal.answer
         except CircuitOpen as error:
             raise ServicioNoDisponible(self.name, error.retry_after_seconds) from error
-        except (httpx2.RequestError, PoolExhausted) as error:
+        except (httpx2.RequestError, GivenUp) as error:
             raise ServicioNoDisponible(self.name, self.circuit.retry_after_seconds) from error
         if answer.status in expected:
             return answer
@@ -187,14 +189,19 @@ class Neighbour:
         self, method: str, path: str, content: bytes | None, params: Any, headers: Mapping[str, str]
     ) -> Answer:
         """One send and its whole answer; whatever the network does ends as a `RequestError`."""
+        limit = min(self._timeout_seconds, left_seconds())
+        if limit <= 0:
+            raise TimeUp
         url = URL(self._base_url + path).with_query(params)
-        headers = {**self._headers(content), **headers}
+        headers = {**self._headers(content), TIMEOUT_HEADER: to_header(limit), **headers}
         try:
             crash_point("before-call")
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(limit):
                 reply = await self._transport.send(method, url, headers, content)
             crash_point("after-call")
         except TimeoutError as error:
+            if limit < self._timeout_seconds:
+                raise TimeUp from error
             raise httpx2.ReadTimeout(f"{self.name}: sin respuesta a tiempo") from error
         except (aiohttp.ClientError, OSError) as error:
             raise httpx2.NetworkError(f"{self.name}: {error}") from error

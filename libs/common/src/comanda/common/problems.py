@@ -175,9 +175,10 @@ class ServicioSaturado(Problem):
     """The service has as many requests in hand as it accepts; try again after `Retry-After` seconds."""
 
     status, slug, title = 503, "servicio-saturado", "Demasiadas peticiones a la vez"
+    summary: ClassVar[str | None] = None
 
     def __init__(self, retry_after_seconds: int = 1) -> None:
-        super().__init__(headers={"Retry-After": str(retry_after_seconds)})
+        super().__init__(self.summary, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class RespuestaInvalida(Problem):

@@ -18,6 +18,8 @@ from httpx2 import RequestError
 from prometheus_client import Counter, Gauge
 
 from comanda.common.clock import Clock
+from comanda.common.deadlines import left_seconds
+from comanda.common.retry_budget import NO_WINDOW, RetryBudget
 from comanda.common.settings import ServiceSettings
 
 T = TypeVar("T")
@@ -53,8 +55,20 @@ class CircuitOpen(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-class PoolExhausted(Exception):
-    """Our own connections to a neighbour are all in use and none became free in time; that says nothing of it."""
+class GivenUp(Exception):
+    """A call ended for a reason of our own, which says nothing of the neighbour."""
+
+
+class PoolExhausted(GivenUp):
+    """Our own connections to a neighbour are all in use and none became free in time."""
+
+
+class TimeUp(GivenUp):
+    """Whoever asked stops waiting before the call, or its next try, could end."""
+
+
+class RetriesSpent(GivenUp):
+    """The call failed once, and its retries would have been too much load for the neighbour."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,7 @@ class Circuit:
     |----------------------------------------------|--------------------------------------|
     | returns, or raises an `HTTPException`        | success: the neighbour answered      |
     | raises a `RequestError` after all retries    | one failure                          |
-    | `PoolExhausted`, cancellation, anything else | none: it is not the neighbour's deed |
+    | `GivenUp`, cancellation, anything else       | none: it is not the neighbour's deed |
 
     Args:
         name: the neighbour, as metrics and logs show it.
@@ -82,6 +96,7 @@ class Circuit:
         timeout_seconds: how long it refuses before it lets one call probe.
         retry_attempts: retries after the first try of a call.
         retry_wait_seconds: wait between two tries.
+        retry_budget_percent: retries for each hundred calls; what opens the circuit twice is granted in any case.
     """
 
     def __init__(
@@ -92,6 +107,7 @@ class Circuit:
         timeout_seconds: float,
         retry_attempts: int,
         retry_wait_seconds: float,
+        retry_budget_percent: float = 20,
         clock: Clock,
     ) -> None:
         self.name = name
@@ -102,6 +118,8 @@ class Circuit:
         self._breaker = _Breaker(
             fail_max=fail_max, timeout_duration=timedelta(seconds=timeout_seconds), exclude=[HTTPException]
         )
+        reserve = 2 * fail_max * retry_attempts
+        self._budget = RetryBudget(name, percent=retry_budget_percent, reserve=reserve, clock=clock)
         self._generation = 0
         self._probing = False
         self._open_until = 0.0
@@ -115,6 +133,7 @@ class Circuit:
             timeout_seconds=settings.breaker_timeout_seconds,
             retry_attempts=settings.retry_attempts,
             retry_wait_seconds=settings.retry_wait_seconds,
+            retry_budget_percent=settings.retry_budget_percent,
             clock=clock,
         )
 
@@ -128,9 +147,12 @@ class Circuit:
 
         Raises:
             CircuitOpen: the circuit refuses, from the start or since an earlier try.
+            RetriesSpent: the first try failed and the budget grants no retries. A probe needs no budget.
+            TimeUp: the request that is served is over before the next try.
             Exception: whatever the last try (or `slot`) raised.
         """
         admitted = self._admit()
+        self._budget.count()
         try:
             result = await self._round(attempt, slot, admitted)
         except (RequestError, HTTPException) as error:
@@ -178,6 +200,11 @@ class Circuit:
             return await self._try(attempt, slot, admitted)
         except RequestError as error:
             failure = error
+        if not self._retry_attempts or self._shut_for(admitted):
+            raise failure
+        window = NO_WINDOW if self._probing else self._budget.grant(self._retry_attempts)
+        if window is None:
+            raise RetriesSpent from failure
 
         async def again() -> T:
             if retrying.statistics["attempt_number"] == 1:
@@ -186,13 +213,23 @@ class Circuit:
 
         # tenacity costs more than all else here, and most calls need one try: it learns of the first once that failed.
         retrying = tenacity.AsyncRetrying(
-            sleep=self._clock.sleep,
+            sleep=self._pause,
             stop=tenacity.stop_after_attempt(1 + self._retry_attempts),
             wait=tenacity.wait_fixed(self._retry_wait_seconds),
             retry=tenacity.retry_if_exception(lambda e: isinstance(e, RequestError) and not self._shut_for(admitted)),
             reraise=True,
         )
-        return await retrying(again)
+        try:
+            return await retrying(again)
+        finally:
+            used = retrying.statistics["attempt_number"] - 1
+            self._budget.give_back(self._retry_attempts - used, window)
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits for the next try, if there will be anybody to make it for."""
+        if left_seconds() <= seconds:
+            raise TimeUp
+        await self._clock.sleep(seconds)
 
     async def _try(
         self, attempt: Callable[[], Awaitable[T]], slot: Slot, admitted: int, *, is_retry: bool = False

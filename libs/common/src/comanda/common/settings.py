@@ -63,6 +63,11 @@ class ServiceSettings(BaseSettings):
     header_timeout_seconds: Seconds = Field(10, description="longest time to receive the head of a request")
     max_connections: int = Field(2000, ge=1, description="open connections per process; more get 503")
     max_concurrency: int = Field(1000, ge=1, description="requests in hand at once; more get 503")
+    max_ordinary: int = Field(500, ge=1, description="of these, all but those that end an order, and reads")
+    max_reads: int = Field(200, ge=1, description="of these, lists and reads of the catalogue")
+    request_timeout_seconds: Seconds = Field(
+        40, description="longest time that an answer is waited for; work is not begun later; clients may shorten it"
+    )
     shutdown_seconds: int = Field(20, ge=1, description="time that running requests get to finish on SIGTERM")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe level logged")
@@ -71,6 +76,7 @@ class ServiceSettings(BaseSettings):
     breaker_timeout_seconds: Seconds = Field(60, description="how long an open circuit refuses before it probes")
     retry_attempts: int = Field(3, ge=0, le=10, description="retries after the first try of a call")
     retry_wait_seconds: float = Field(2, ge=0, le=60, description="wait between two tries")
+    retry_budget_percent: float = Field(20, ge=0, le=100, description="retries for each hundred calls, when many fail")
     http_timeout_seconds: Seconds = Field(3, description="limit of one try of a call to a neighbour")
 
     auth_issuer: str = Field("http://127.0.0.1:8000", description="issuer (iss) of the users' tokens")

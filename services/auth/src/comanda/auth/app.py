@@ -32,6 +32,7 @@ from comanda.auth.origenes import Origenes
 from comanda.auth.passkeys import Passkeys
 from comanda.auth.passwords import Passwords
 from comanda.auth.politica import Politica
+from comanda.auth.prioridades import clase
 from comanda.auth.privacidad import Privacidad
 from comanda.auth.recuperacion import Recuperacion
 from comanda.auth.refresh_tokens import RefreshTokens
@@ -99,6 +100,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
                 routes_oauth.routes,
             ],
             use_cases=auth,
+            classify=clase,
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             queues=passwords.queues,
             on_ready=on_ready,

@@ -19,6 +19,7 @@ from comanda.common.transport import Transport
 from comanda.common.trust import signer, verifier
 from comanda.inventario.clients import ProductosHttp
 from comanda.inventario.domain import Productos
+from comanda.inventario.prioridades import clase
 from comanda.inventario.routes import reservas, stock
 from comanda.inventario.service import Inventario
 from comanda.inventario.settings import Settings
@@ -67,6 +68,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             verifier=verifier(settings, NAME, clock, services, revocations=revocations),
             routers=[stock, reservas],
             use_cases=parts.inventario,
+            classify=clase,
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             circuits=[productos.circuit],
             queues=[parts.inventario.queue, productos.pool],

@@ -24,6 +24,7 @@ from comanda.pedidos.domain import Inventario, Productos
 from comanda.pedidos.eventos import Eventos
 from comanda.pedidos.fichas import ProductosHttp
 from comanda.pedidos.operation import FasesAbiertas, of_orders
+from comanda.pedidos.prioridades import clase
 from comanda.pedidos.recovery import Recovery
 from comanda.pedidos.repository import Repository
 from comanda.pedidos.repository_eventos import EventosRepository
@@ -72,6 +73,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             verifier=verifier(settings, NAME, clock, services, revocations=revocations),
             routers=[routes_eventos, routes],  # in this order: `eventos` is no id
             use_cases=parts.pedidos,
+            classify=clase,
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             circuits=[neighbour.circuit for neighbour in neighbours.values()],
             loops=[*parts.loops, eventos.follow, eventos.keep_time],

@@ -112,7 +112,7 @@ class Saga:
         self._abandon = timedelta(seconds=abandon_seconds)
         self._grace = timedelta(seconds=grace_seconds)
         self._audit = Audit(auditoria, database, clock)
-        self._moves = Batch("transiciones", self._commit, most=group_commit)
+        self._moves = Batch("transiciones", self._commit, most=group_commit, has_deadlines=False)
         self.queue = self._moves.queue
 
     def next_attempt_at(self, pedido: Pedido) -> datetime:

@@ -11,6 +11,7 @@ from comanda.common.server import prepare_process
 from comanda.common.settings import load
 from comanda.common.transport import Transport
 from comanda.common.trust import signer, verifier
+from comanda.productos.prioridades import clase
 from comanda.productos.routes import routes
 from comanda.productos.service import Catalogo
 from comanda.productos.settings import Settings
@@ -60,6 +61,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
             routers=[routes],
             audit=Audit(auditoria, database, clock, retention_days=settings.audit_retention_days),
             use_cases=catalogo,
+            classify=clase,
             queues=[catalogo.queue],
         )
     )
