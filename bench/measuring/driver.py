@@ -13,6 +13,7 @@ import re
 import secrets
 import sys
 import time
+from bisect import bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +29,7 @@ with suppress(ImportError):  # a machine without it measures too, and sees what 
 SETTLE_SECONDS = 30
 """How long answers may take once the last request has been sent."""
 
-MOST_CONNECTIONS = 512
+MOST_CONNECTIONS = 1024
 """Of an open loop; what comes while all are busy waits, and its latency counts from when it should have been sent."""
 
 TIMER_SECONDS = 0.001
@@ -48,6 +49,7 @@ class Load:
         rate: requests a second, sent at even intervals whatever the answers do (open loop); None: closed loop.
         seconds: no request begins later than that.
         expected: the status of every answer; others are faults.
+        within: seconds, counted from when a request should have been sent: how many answers came in that time is told.
         collect: whether to return the last parts of the `Location` headers.
     """
 
@@ -61,6 +63,7 @@ class Load:
     rate: float | None = None
     seconds: float | None = None
     unique: bool = False
+    within: float | None = None
     collect: bool = False
 
 
@@ -75,6 +78,7 @@ class Outcome:
     p90: float = 0.0
     p99: float = 0.0
     longest: float = 0.0
+    in_time: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     """How many answers had which; `closed` where the connection ended instead, `none` where nothing came in time."""
     p99_of: dict[str, float] = field(default_factory=dict)
@@ -217,6 +221,8 @@ class Driver:
         if ordered:
             outcome.p50, outcome.p90, outcome.p99 = (_part(ordered, part) for part in (0.5, 0.9, 0.99))
             outcome.longest = ordered[-1]
+        if self._load.within is not None:
+            outcome.in_time = bisect_right(ordered, self._load.within)
         return outcome
 
 

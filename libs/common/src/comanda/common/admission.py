@@ -1,12 +1,13 @@
 """Who is let in when more is asked than can be done: three classes of requests, each with a share of its own.
 
-A class that is full refuses its own requests alone, at once and cheaply; those that end what is under way (cancel,
-complete, confirm, release) and the probes have no share to fill but the whole. As most of the work of a process is done
-one after the other, a share is also a bound of the time that its requests can cost those of the other classes.
+A class that is full refuses its own requests alone. What ends an order has no share to fill but the whole, and reads do
+not only wait for a place, but also for their turn: a few at a time are worked on, so that between them everything else
+in the event loop has a turn as well (on SQLite a read does not let go of it before its end).
 
-Source: the Site Reliability Workbook and «Site Reliability Engineering», ch. 21, «Criticality».
+Sources: «Site Reliability Engineering», ch. 21, «Criticality»; Nygard, «Release It!», «Bulkheads».
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,9 +20,15 @@ Clase = Literal["critica", "ordinaria", "lectura"]
 Classify = Callable[[str, str, bytes], Clase]
 """The class of a request by its method, path and query string."""
 
+READS_AT_ONCE = 2
+"""Reads that are worked on at the same time. Sending an answer to a slow client is no work."""
+
+REFUSAL_SECONDS = 0.2
+"""A refusal is told so late, while there is room to let it wait: who asks again at once, asks five times a second."""
+
 SHED = Counter(
     "comanda_http_shed_total",
-    "Requests refused unserved, by class and cause: share full, or too late.",
+    "Requests refused before they were served, by class and cause: share full (cupo), or too late (plazo)",
     ["servicio", "clase", "causa"],
 )
 FULL, LATE = "cupo", "plazo"
@@ -38,22 +45,40 @@ class Admission:
     def __init__(self, service: str, settings: ServiceSettings, classify: Classify) -> None:
         self.classify = classify
         self._service = service
+        self._waiting = 0
+        self._most_waiting = settings.max_concurrency // 4
+        self._turns = asyncio.Semaphore(READS_AT_ONCE)
         self._in_hand: dict[Clase, int] = {"critica": 0, "ordinaria": 0, "lectura": 0}
         self._most: dict[Clase, int] = {
             "critica": settings.max_concurrency,
-            "ordinaria": min(settings.max_ordinary, settings.max_concurrency),
-            "lectura": min(settings.max_reads, settings.max_concurrency),
+            "ordinaria": settings.max_ordinary,
+            "lectura": settings.max_reads,
         }
 
-    def enter(self, clase: Clase) -> None:
+    async def enter(self, clase: Clase) -> None:
         """Takes a place, to be given back by `leave`. Raises `ServicioSaturado`: the class has none left."""
-        if self._in_hand[clase] >= self._most[clase]:
-            self.refused(clase, FULL)
-            raise ServicioSaturado
-        self._in_hand[clase] += 1
+        if self._in_hand[clase] < self._most[clase]:
+            self._in_hand[clase] += 1
+            return
+        self.refused(clase, FULL)
+        if self._waiting < self._most_waiting:
+            self._waiting += 1
+            try:
+                await asyncio.sleep(REFUSAL_SECONDS)
+            finally:
+                self._waiting -= 1
+        raise ServicioSaturado
 
     def leave(self, clase: Clase) -> None:
         self._in_hand[clase] -= 1
+
+    async def begin_read(self) -> None:
+        """Waits until it is the turn of a read, which `end_read` ends."""
+        await self._turns.acquire()
+
+    def end_read(self) -> None:
+        """Another read has its turn in the next one of the loop: on SQLite all of them would run in this one."""
+        asyncio.get_running_loop().call_soon(self._turns.release)
 
     def refused(self, clase: Clase, causa: str) -> None:
         SHED.labels(self._service, clase, causa).inc()

@@ -43,6 +43,7 @@ Headers = Mapping[bytes, bytes]
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 _TIMEOUT = deadlines.TIMEOUT_HEADER.lower().encode()
 _HEADERS, _STATUS, _STARTED, _CLASE = "comanda.headers", "comanda.status", "comanda.started", "comanda.clase"
+_READING = "comanda.reading"
 _durations = cache(REQUESTS.labels)
 
 
@@ -88,6 +89,7 @@ class Edge:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 scope[_STATUS] = message["status"]
+                self._end_read(scope)  # a client that takes it slowly keeps no other waiting
                 message["headers"] = [*complete(message["headers"], ours), (_REQUEST_ID, identifier.encode())]
             elif is_head:
                 message = {**message, "body": b""}
@@ -127,12 +129,12 @@ class Edge:
                 raise ServicioSaturado
             if not self._ready.is_set():
                 raise ServicioNoDisponible(DATABASE)
-            self._admit(scope, headers)
+            await self._admit(scope, headers)
         if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
             body = await self._whole_body(scope, headers, receive)
         else:
             body = b""
-        self._check_time(scope)
+        await self._begin(scope)
         response = await self._direct.answer(scope, receive, body)
         if response:
             if isinstance(response, EventStream):  # from here on it is no work in hand
@@ -142,20 +144,26 @@ class Edge:
         else:
             await self._app(scope, _replay(body, receive), send)
 
-    def _admit(self, scope: Scope, headers: Headers) -> None:
-        path = scope["path"]
-        clase = (
-            "critica" if path == OPERATION else self._admission.classify(scope["method"], path, scope["query_string"])
-        )
-        self._admission.enter(clase)
+    async def _admit(self, scope: Scope, headers: Headers) -> None:
+        path, query = scope["path"], scope["query_string"]
+        clase = "critica" if path == OPERATION else self._admission.classify(scope["method"], path, query)
+        await self._admission.enter(clase)
         scope[_CLASE] = clase
         deadlines.begin(headers.get(_TIMEOUT), self._settings.request_timeout_seconds)
 
-    def _check_time(self, scope: Scope) -> None:
+    async def _begin(self, scope: Scope) -> None:
+        """Waits for the turn of the request, which is here as a whole. Raises `PlazoAgotado`."""
         clase: Clase | None = scope.get(_CLASE)
+        if clase == "lectura":
+            await self._admission.begin_read()
+            scope[_READING] = True
         if clase is not None and deadlines.left_seconds() <= 0:
             self._admission.refused(clase, LATE)
             raise deadlines.PlazoAgotado
+
+    def _end_read(self, scope: Scope) -> None:
+        if scope.pop(_READING, False):
+            self._admission.end_read()
 
     async def _whole_body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
         """Receives the body, within its bounds, before anything else happens."""
@@ -175,6 +183,7 @@ class Edge:
         self._window.in_hand -= 1
         if _CLASE in scope:
             self._admission.leave(scope.pop(_CLASE))
+            self._end_read(scope)
         self._record(scope, status, scope.pop(_STARTED))
 
     def _record(self, scope: Scope, status: int, started: float) -> None:

@@ -1,8 +1,8 @@
 """A bound to what retries add to the load of a neighbour that is in trouble already.
 
-In any `WINDOW_SECONDS` the retries are at most a part of the calls, or so few that they do not matter. A call is granted
-its whole round or none of it: single retries spread over all calls would exhaust no round, and only those open the
-circuit. What a round does not need is given back.
+In any `WINDOW_SECONDS` the retries are at most a part of the calls, or so few that they do not matter. A call is
+granted its whole round or none of it: single retries spread over all calls would exhaust no round, and only exhausted
+rounds open the circuit. What a round does not need is given back.
 
 Sources: Finagle's RetryBudget; gRPC's A6, «Throttling Retry Attempts and Hedged RPCs»; «Site Reliability Engineering»,
 ch. 22, «Preventing Server Overload».

@@ -63,7 +63,7 @@ class ServiceSettings(BaseSettings):
     header_timeout_seconds: Seconds = Field(10, description="longest time to receive the head of a request")
     max_connections: int = Field(2000, ge=1, description="open connections per process; more get 503")
     max_concurrency: int = Field(1000, ge=1, description="requests in hand at once; more get 503")
-    max_ordinary: int = Field(500, ge=1, description="of these, all but those that end an order, and reads")
+    max_ordinary: int = Field(256, ge=1, description="of these, all but those that end an order, and reads")
     max_reads: int = Field(200, ge=1, description="of these, lists and reads of the catalogue")
     request_timeout_seconds: Seconds = Field(
         40, description="longest time that an answer is waited for; work is not begun later; clients may shorten it"
