@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from comanda.common import failover
 from comanda.common.clock import Clock
 from comanda.common.crashpoints import crash_point
 from comanda.common.queues import Queue
@@ -22,8 +23,9 @@ from comanda.common.telemetry import CONNECTION_WAIT, WRITE_WAIT
 LOCK_WAIT_SECONDS = 5.0
 """How long after its arrival a transaction gives up on SQLite's lock, while some other process holds it."""
 
-REQUEST_LIMITS = {"lock_timeout": "2s", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"}
-"""Whoever waits for a row gives up before its own caller does, who has 3 s by default."""
+REQUEST_LIMITS = {"lock_timeout": "2s", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "1500ms"}
+"""Whoever waits for a row gives up before its own caller does, who has 3 s by default; and even before that, rows are
+free again that a host held which died within a transaction."""
 
 BY_INDEX = {"enable_seqscan": "off", "jit": "off"}
 """A prepared statement keeps its plan until its table is analysed: one that was made while the table was small would go
@@ -68,9 +70,9 @@ class Database:
     """Opens transactions; knows how the two databases differ.
 
     Args:
-        url: `sqlite:///path/to/file.db` or `postgresql://user:password@host:port/name`.
+        url: `sqlite:///path/to/file.db` or `postgresql://user:password@host:port/name`; several hosts: `failover.py`.
         clock: for the waits on SQLite's write lock.
-        pool_size: connections to PostgreSQL; a request waits at most 5 s for one.
+        pool_size: connections to PostgreSQL; a request waits at most 2 s for one.
         by_index: every statement has an index that serves it, so PostgreSQL need not weigh reading a whole table.
     """
 
@@ -264,11 +266,12 @@ def _postgresql_engine(
         url.set(drivername="postgresql+asyncpg"),
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=5,
+        pool_timeout=2,
         connect_args={
+            "async_creator_fn": failover.connect,
             "timeout": 5,
             "command_timeout": command_timeout,
-            "server_settings": dict(settings),
+            "server_settings": failover.SERVER_LIMITS | dict(settings),
         },
     )
 
