@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from comanda.common import failover
 from comanda.common.clock import SystemClock
 from comanda.common.database import Database, DatabaseUnavailable, driver_of
 from comanda.common.ports import free_ports
-from comanda.testing import Databases
+from comanda.testing import Databases, PostgresServer
 
 
 def of_hosts(url: str, *more: int) -> str:
@@ -88,3 +88,49 @@ class TestSilence:
                     await other.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
                     assert (await other.execute(sa.select(parents.c.id).with_for_update())).scalar_one() == 1
         await database.aclose()
+
+
+class TestCommit:
+    """A standby that commits wait for is silent: nothing that it has not got may be seen by anybody."""
+
+    @pytest.fixture
+    async def waiting(self) -> AsyncIterator[Database]:
+        server = PostgresServer().start()
+        url = f"{server.url}/postgres"
+        database, operator = await made(url), Database(url, clock=SystemClock())
+        async with operator.read() as connection:
+            for statement in ("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()"):
+                await connection.exec_driver_sql(statement)
+            while not (await connection.exec_driver_sql("SHOW synchronous_standby_names")).scalar_one():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        yield database
+        await operator.aclose()
+        await database.aclose()
+        server.stop()
+
+    async def test_time_is_over(self, waiting: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(failover, "COMMIT_SECONDS", 0.2)
+        with pytest.raises(DatabaseUnavailable):
+            await add(waiting)
+        await self.stays_unseen(waiting)
+
+    async def test_the_caller_leaves(self, waiting: Database) -> None:
+        adding = asyncio.create_task(add(waiting))
+        while not await self.commits_waiting(waiting):  # noqa: ASYNC110  # only the server knows
+            await asyncio.sleep(0.01)
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+        await self.stays_unseen(waiting)
+
+    async def stays_unseen(self, database: Database) -> None:
+        for _ in range(10):
+            assert await self.commits_waiting(database) == 1
+            assert await count(database) == 0
+            await asyncio.sleep(0.02)
+
+    @staticmethod
+    async def commits_waiting(database: Database) -> int:
+        async with database.read() as connection:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            return int((await connection.exec_driver_sql(query)).scalar_one())

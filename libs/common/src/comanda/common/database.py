@@ -183,7 +183,7 @@ class Database:
         transaction = driver_of(connection).transaction()
         try:
             await transaction.start()
-            yield connection, transaction.commit
+            yield connection, lambda: failover.commit(driver_of(connection), transaction)
         except BaseException:
             # In a task of its own, for this one is perhaps being cancelled, and not for the last time.
             await asyncio.shield(asyncio.ensure_future(_undo(connection, transaction)))

@@ -17,6 +17,9 @@ SILENCE_SECONDS = 3
 """After this a server that acknowledges nothing is given up: the kernel by itself goes on for a quarter of an hour, and
 never asks while nothing is sent."""
 
+COMMIT_SECONDS = 10.0
+"""How long a commit may wait for a standby. Less than the time limit of statements, which asyncpg enforces."""
+
 PROBE_SECONDS = 1
 PROBES = 3
 
@@ -58,6 +61,27 @@ def notice_silence(connection: Any) -> None:
     ):
         if hasattr(socket, option):  # not each is known to each system
             own.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+async def commit(connection: Any, transaction: Any) -> None:
+    """Commits, and never asks the server to stop waiting for its standby: gives the connection up instead.
+
+    asyncpg cancels a statement whose caller leaves or whose time is over. Within a COMMIT PostgreSQL takes that for
+    leave to do without the standby: everybody sees the transaction from then on, and a failover takes it back.
+
+    Raises:
+        TimeoutError: no answer within `COMMIT_SECONDS`; the outcome is unknown.
+    """
+    committing = asyncio.ensure_future(transaction.commit())
+    try:
+        await asyncio.wait((committing,), timeout=COMMIT_SECONDS)
+    finally:
+        if not committing.done():
+            connection.terminate()
+            committing.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    if not committing.done():
+        raise TimeoutError("COMMIT")
+    committing.result()
 
 
 async def _first(places: Sequence[tuple[str, int, dict[str, Any]]]) -> Any:
