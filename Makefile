@@ -1,7 +1,7 @@
 # Everything that a newcomer needs. `make run` installs what is missing and starts the four services.
 .POSIX:
-.PHONY: help run demo test images-check simulate restore-drill bench lint audit format coverage migrate seed verify settings \
-	vendor screenshots clean
+.PHONY: help run demo test images-check simulate restore-drill hosts bench lint audit format coverage migrate seed verify \
+	settings vendor screenshots clean
 
 LOCKED = uv.lock pyproject.toml libs/common/pyproject.toml libs/testing/pyproject.toml cli/pyproject.toml \
 	services/auth/pyproject.toml services/productos/pyproject.toml services/inventario/pyproject.toml \
@@ -29,9 +29,13 @@ SEEDS = 1000
 simulate: .venv/.installed-dev ## the deterministic simulation, SEEDS=1000 runs of it
 	@PYTHONPATH=tests .venv/bin/python -m simulation --seeds 1..$(SEEDS) --jobs 2
 
-ROUNDS = 20
-restore-drill: .venv/.installed-dev ## ROUNDS=20 restores of backups taken while people order
-	@COMANDA_RESTORE_ROUNDS=$(ROUNDS) .venv/bin/pytest -q -p no:xdist tests/restore/test_drill.py
+RESTORES = 20
+restore-drill: .venv/.installed-dev ## RESTORES=20 restores of backups taken while people order
+	@COMANDA_RESTORE_ROUNDS=$(RESTORES) .venv/bin/pytest -q -p no:xdist tests/restore/test_drill.py
+
+ROUNDS = 1
+hosts: .venv/.installed-dev ## ROUNDS=1 of faults on several hosts, each a network namespace (needs root, see tests/hosts)
+	@PYTHONPATH=tests .venv/bin/python -m hosts --rounds $(ROUNDS)
 
 BENCH =
 bench: .venv/.installed-bench ## the speed of everything, into bench/results/, half an hour; BENCH=--quick takes minutes
