@@ -1,6 +1,6 @@
 """Backups of the four databases taken seconds apart, while people order; all of it restored, and mended.
 
-By default one short round. `make restore-drill ROUNDS=20` is the full acceptance, with a line of the report for each.
+By default one short round. `make restore-drill RESTORES=20` is the full acceptance, with a line of the report for each.
 `COMANDA_RESTORE_SEED` repeats a round: its order of backups and its customers' choices, not the machine's timing.
 """
 
