@@ -112,7 +112,8 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.state.service = wiring.use_cases
     app.state.ready = asyncio.Event()
     window = Window(wiring.clock)
-    admission = Admission(wiring.name, wiring.settings, wiring.classify)
+    in_loop = wiring.database.dialect == "sqlite"
+    admission = Admission(wiring.name, wiring.settings, wiring.classify, in_loop=in_loop)
     app.include_router(operations_router(Operation(wiring, window), wiring.more))
     if wiring.audit:
         app.include_router(audit_router(wiring.audit, wiring.name))  # before a route that takes `auditoria` for an id

@@ -2,11 +2,11 @@
 
 from comanda.common.admission import Clase
 
-ENDS = ("/completar", "/cancelar")
+ENDS = ("/completar", "/cancelar", "/venta")
 
 
 def clase(method: str, path: str, _query: bytes) -> Clase:
     """What ends an order frees stock and work, so it goes before new orders, and these before reads."""
-    if method == "POST":
-        return "critica" if path.endswith(ENDS) else "ordinaria"
-    return "lectura"
+    if method == "GET":
+        return "lectura"
+    return "critica" if path.endswith(ENDS) else "ordinaria"
