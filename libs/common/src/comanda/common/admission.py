@@ -13,8 +13,12 @@ from typing import Literal
 
 from prometheus_client import Counter
 
+from comanda.common.operations import OPERATION, UNGUARDED
 from comanda.common.problems import ServicioSaturado
 from comanda.common.settings import ServiceSettings
+
+ADMISSION = "comanda.admission"
+"""In the state of an application: its `Admission`, for the server to ask before it begins anything."""
 
 Clase = Literal["critica", "ordinaria", "lectura"]
 Classify = Callable[[str, str, bytes], Clase]
@@ -48,7 +52,7 @@ class Admission:
     """
 
     def __init__(self, service: str, settings: ServiceSettings, classify: Classify, *, in_loop: bool) -> None:
-        self.classify = classify
+        self._classify = classify
         self._service = service
         self._waiting = 0
         self._most_waiting = settings.max_concurrency // 4
@@ -60,19 +64,36 @@ class Admission:
             "lectura": settings.max_reads,
         }
 
+    def class_of(self, method: str, path: str, query: bytes) -> Clase | None:
+        """None: it is let in whatever else there is."""
+        if path in UNGUARDED:
+            return None
+        return "critica" if path == OPERATION else self._classify(method, path, query)
+
     async def enter(self, clase: Clase) -> None:
         """Takes a place, to be given back by `leave`. Raises `ServicioSaturado`: the class has none left."""
-        if self._in_hand[clase] < self._most[clase]:
+        if self.has_room(clase):
             self._in_hand[clase] += 1
             return
         self.refused(clase, FULL)
-        if self._waiting < self._most_waiting:
-            self._waiting += 1
+        if self.begin_wait():
             try:
                 await asyncio.sleep(REFUSAL_SECONDS)
             finally:
-                self._waiting -= 1
+                self.end_wait()
         raise ServicioSaturado
+
+    def has_room(self, clase: Clase) -> bool:
+        return self._in_hand[clase] < self._most[clase]
+
+    def begin_wait(self) -> bool:
+        """Whether a refusal may be told late, to be followed by `end_wait`: not, where too many wait already."""
+        may_wait = self._waiting < self._most_waiting
+        self._waiting += may_wait
+        return may_wait
+
+    def end_wait(self) -> None:
+        self._waiting -= 1
 
     def leave(self, clase: Clase) -> None:
         self._in_hand[clase] -= 1

@@ -17,7 +17,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from comanda.common import migrations, openapi, tracing
-from comanda.common.admission import Admission, Classify, ordinary
+from comanda.common.admission import ADMISSION, Admission, Classify, ordinary
 from comanda.common.audit import Audit, audit_router
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
@@ -98,6 +98,8 @@ class _Service(FastAPI):
 
 def create_app(wiring: Wiring) -> FastAPI:
     """The ASGI application of a service."""
+    in_loop = wiring.database.dialect == "sqlite"
+    admission = Admission(wiring.name, wiring.settings, wiring.classify, in_loop=in_loop)
     app = _Service(
         title=f"Comanda · {wiring.name}",
         description=wiring.description,
@@ -105,15 +107,13 @@ def create_app(wiring: Wiring) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(wiring),
+        lifespan=_lifespan(wiring, admission),
         telemetry=NO_OPENTELEMETRY,
     )
     app.state.wiring = wiring
     app.state.service = wiring.use_cases
     app.state.ready = asyncio.Event()
     window = Window(wiring.clock)
-    in_loop = wiring.database.dialect == "sqlite"
-    admission = Admission(wiring.name, wiring.settings, wiring.classify, in_loop=in_loop)
     app.include_router(operations_router(Operation(wiring, window), wiring.more))
     if wiring.audit:
         app.include_router(audit_router(wiring.audit, wiring.name))  # before a route that takes `auditoria` for an id
@@ -127,12 +127,12 @@ def create_app(wiring: Wiring) -> FastAPI:
     return app
 
 
-def _lifespan(wiring: Wiring) -> Callable[[FastAPI], Any]:
+def _lifespan(wiring: Wiring, admission: Admission) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         life = asyncio.create_task(_live(wiring, app.state.ready))
         try:
-            yield
+            yield {ADMISSION: admission}
         finally:
             life.cancel()
             with suppress(asyncio.CancelledError):

@@ -145,10 +145,10 @@ class Edge:
             await self._app(scope, _replay(body, receive), send)
 
     async def _admit(self, scope: Scope, headers: Headers) -> None:
-        path, query = scope["path"], scope["query_string"]
-        clase = "critica" if path == OPERATION else self._admission.classify(scope["method"], path, query)
-        await self._admission.enter(clase)
-        scope[_CLASE] = clase
+        clase = self._admission.class_of(scope["method"], scope["path"], scope["query_string"])
+        if clase is not None:
+            await self._admission.enter(clase)
+            scope[_CLASE] = clase
         deadlines.begin(headers.get(_TIMEOUT), self._settings.request_timeout_seconds)
 
     async def _begin(self, scope: Scope) -> None:

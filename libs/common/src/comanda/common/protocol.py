@@ -1,6 +1,7 @@
 """HTTP on a connection: uvicorn's, with the bounds it lacks, and the writes of an answer joined.
 
-It also tells when a request is all there.
+It also tells when a request is all there, and refuses before anything is begun what there is no room for: a service
+that is asked for several times what it can do would else spend itself on refusals.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from comanda.common import admission
 from comanda.common.clock import SystemClock
 from comanda.common.connections import (
     CabeceraDemasiadoGrande,
@@ -21,10 +23,13 @@ from comanda.common.connections import (
 from comanda.common.problems import Problem, ServicioSaturado
 from comanda.common.response_headers import complete
 from comanda.common.streams import STOP, STOPPING
-from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER
+from comanda.common.telemetry import REFUSED, REQUEST_ID_HEADER, request_id
 
 WHOLE = "comanda.whole"
 """In the scope of a request that has arrived to its end, so that nobody has to wait for its body."""
+
+
+_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 
 
 class JoiningProtocol(HttpToolsProtocol):
@@ -44,6 +49,10 @@ class JoiningProtocol(HttpToolsProtocol):
         self._owed: tuple[int, object] | None = None
         self._owed_since = 0.0
         self._refusal: Problem | None = None
+        self._shed: bytes | None = None
+        """What a request that is still arriving will be answered, without anybody having seen it."""
+        self._telling: tuple[asyncio.TimerHandle, bytes] | None = None
+        """The same, of one that has arrived and is told late."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(cast(asyncio.Transport, Joining(transport, self.loop)))
@@ -73,14 +82,33 @@ class JoiningProtocol(HttpToolsProtocol):
             self._refusal = CabeceraDemasiadoGrande(f"El límite es de {watch.max_header_bytes} bytes.")
         if self._refusal:
             raise self._refusal  # the parser stops, and uvicorn has it answered below
-        super().on_headers_complete()
+        self._tell_now()  # the client sends one request behind the other: so it is answered
+        self._shed = self._no_room()
+        if self._shed is None:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._shed is None:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self.scope[WHOLE] = True  # type: ignore[literal-required]  # a key of our own
-        super().on_message_complete()
+        if self._shed is None:
+            super().on_message_complete()
+            return
+        answer, self._shed = self._shed, None
+        if self._admission is not None and self._admission.begin_wait():
+            self._telling = self.loop.call_later(admission.REFUSAL_SECONDS, self._tell_now), answer
+        else:
+            self._tell(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._tell_now()
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """The server stops: a stream ends by itself, unless its client takes nothing."""
+        self._tell_now()
         super().shutdown()
         if self.cycle is None or self.cycle.response_complete:
             return
@@ -115,22 +143,65 @@ class JoiningProtocol(HttpToolsProtocol):
         idle = self.scope is not None and WHOLE in self.scope  # the time of these is uvicorn's
         return (unread, self.scope) if unread or (answered and not idle) else None
 
+    @property
+    def _admission(self) -> admission.Admission | None:
+        return self.app_state.get(admission.ADMISSION)
+
+    def _no_room(self) -> bytes | None:
+        """The answer to a request whose class is full. None: there is room, or somebody has to look closer."""
+        ours, method = self._admission, self.parser.get_method().decode("ascii")
+        path, _, query = self.url.partition(b"?")
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if ours is None or busy or method not in ("GET", "POST") or b"%" in path or self.expect_100_continue:
+            return None
+        clase = ours.class_of(method, path.decode("ascii"), query)
+        if clase is None or ours.has_room(clase) or not self.parser.should_keep_alive():
+            return None
+        fields = dict(self.headers)
+        if (
+            b"origin" in fields or self.parser.get_http_version() != "1.1"
+        ):  # a browser has to be told that it may read it
+            return None
+        ours.refused(clase, admission.FULL)
+        self.scope["path"] = ""  # its head is all there
+        identifier = request_id(fields.get(_REQUEST_ID, b"").decode("latin-1"), SystemClock())
+        return self._written(ServicioSaturado(), path.decode("ascii"), identifier)
+
+    def _tell_now(self) -> None:
+        if self._telling is not None:
+            (timer, answer), self._telling = self._telling, None
+            timer.cancel()
+            if self._admission is not None:
+                self._admission.end_wait()
+            self._tell(answer)
+
+    def _tell(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _refuse(self, problem: Problem) -> None:
         """Answers in place of the application, and closes."""
-        response = problem.response("/")
-        identifier = (REQUEST_ID_HEADER.lower().encode(), str(SystemClock().new_id()).encode())
+        self.transport.write(self._written(problem, "/", str(SystemClock().new_id()), (b"connection", b"close")))
+        self.transport.close()
+
+    def _written(self, problem: Problem, path: str, identifier: str, *more: tuple[bytes, bytes]) -> bytes:
+        """A whole answer."""
+        response = problem.response(path)
         headers = [
             *self.server_state.default_headers,
             *complete(response.raw_headers, self._watch.headers),
-            identifier,
-            (b"connection", b"close"),
+            (_REQUEST_ID, identifier.encode()),
+            *more,
         ]
         fields = b"".join(b"%b: %b\r\n" % header for header in headers)
-        self.transport.write(STATUS_LINE[response.status_code] + fields + b"\r\n" + bytes(response.body))
-        self.transport.close()
+        return STATUS_LINE[response.status_code] + fields + b"\r\n" + bytes(response.body)
 
 
 class Joining:
