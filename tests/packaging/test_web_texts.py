@@ -19,7 +19,7 @@ NOT_SHOWN = {
     *("json-invalido", "tipo-no-admitido", "metodo-no-permitido", "sin-host"),  # requests that the client never makes
     *("peticion-mal-formada", "peticion-ilegible", "cabecera-demasiado-lenta", "cabecera-demasiado-grande"),
     "url-demasiado-larga",  # what people type into an address is short
-    *("reserva-cerrada", "reserva-confirmada"),  # between services
+    *("reserva-cerrada", "reserva-confirmada", "venta-desconocida"),  # between services, and to those who mend them
     "demasiados-flujos",  # looks every few seconds instead
     "segundo-factor-requerido",  # asks for the code
 }

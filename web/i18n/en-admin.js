@@ -272,6 +272,7 @@ export default {
   "suceso.pedido_completando": "Completing an order",
   "suceso.pedido_completado": "Order completed",
   "suceso.pedido_cancelando": "Cancelling an order",
+  "suceso.pedido_rehecho": "Order made again from its sale",
   "suceso.pedido_cancelado": "Order cancelled",
   "suceso.existencias_movidas": "Stock moved",
 

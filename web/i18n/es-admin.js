@@ -269,6 +269,7 @@ export default {
   "suceso.pedido_completando": "Completar un pedido",
   "suceso.pedido_completado": "Pedido completado",
   "suceso.pedido_cancelando": "Cancelar un pedido",
+  "suceso.pedido_rehecho": "Pedido rehecho por su venta",
   "suceso.pedido_cancelado": "Pedido cancelado",
   "suceso.existencias_movidas": "Movimiento de existencias",
 

@@ -16,23 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from comanda.common import failover
 from comanda.common.clock import Clock
 from comanda.common.crashpoints import crash_point
+from comanda.common.limits import BY_INDEX, HOT_ROWS, MIGRATION_LIMITS, REQUEST_LIMITS
 from comanda.common.queues import Queue
 from comanda.common.sqlite import creator
 from comanda.common.telemetry import CONNECTION_WAIT, WRITE_WAIT
 
 LOCK_WAIT_SECONDS = 5.0
 """How long after its arrival a transaction gives up on SQLite's lock, while some other process holds it."""
-
-REQUEST_LIMITS = {"lock_timeout": "2s", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "1500ms"}
-"""Whoever waits for a row gives up before its own caller does, who has 3 s by default; and even before that, rows are
-free again that a host held which died within a transaction."""
-
-BY_INDEX = {"enable_seqscan": "off", "jit": "off"}
-"""A prepared statement keeps its plan until its table is analysed: one that was made while the table was small would go
-on reading all of it, order after order. JIT would take the price that stands for «off» for a reason to compile."""
-
-MIGRATION_LIMITS = {"lock_timeout": "10s"}
-"""A migration may work for long, but must not wait for long: every request would queue behind its lock."""
 
 _PASSING_FAULTS = ("08", "25P03", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
 """SQLSTATE classes of PostgreSQL under which the same statement may succeed later (appendix A of its manual):
@@ -74,14 +64,17 @@ class Database:
         clock: for the waits on SQLite's write lock.
         pool_size: connections to PostgreSQL; a request waits at most 2 s for one.
         by_index: every statement has an index that serves it, so PostgreSQL need not weigh reading a whole table.
+        hot_rows: see `HOT_ROWS`.
     """
 
-    def __init__(self, url: str, *, clock: Clock, pool_size: int = 10, by_index: bool = True) -> None:
+    def __init__(
+        self, url: str, *, clock: Clock, pool_size: int = 10, by_index: bool = True, hot_rows: bool = False
+    ) -> None:
         parsed = make_url(url)
         self.dialect: Literal["sqlite", "postgresql"] = (
             "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql"
         )
-        settings = REQUEST_LIMITS | (BY_INDEX if by_index else {})
+        settings = REQUEST_LIMITS | (BY_INDEX if by_index else {}) | (HOT_ROWS if hot_rows else {})
         self.engine = (
             _sqlite_engine(parsed) if self.dialect == "sqlite" else _postgresql_engine(parsed, pool_size, settings)
         )

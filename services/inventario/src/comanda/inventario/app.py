@@ -38,7 +38,7 @@ def build() -> FastAPI:
 def create_app(settings: Settings, *, clock: Clock | None = None, transport: Transport | None = None) -> FastAPI:
     """Args: transport: the network to the neighbours; None: the real one."""
     clock = clock or SystemClock()
-    database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool)
+    database = Database(settings.database_url, clock=clock, pool_size=settings.database_pool, hot_rows=True)
     signs = signer(NAME, settings.signing_key, clock)
     productos = Neighbour(
         "productos",
