@@ -37,7 +37,7 @@ ENDLESS = {"/pedidos/eventos"}
 """Answered without an end."""
 
 PROFILE = settings(
-    max_examples=12,
+    max_examples=8,
     derandomize=True,
     deadline=None,
     database=None,
