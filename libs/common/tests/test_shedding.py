@@ -14,7 +14,7 @@ from comanda.common.admission import ADMISSION, Admission, Clase
 from comanda.common.protocol import JoiningProtocol
 
 POST = b"POST /cosas HTTP/1.1\r\nHost: x\r\nX-Request-Id: mia\r\nContent-Length: 4\r\n"
-SETTINGS: Any = SimpleNamespace(max_concurrency=8, max_ordinary=1, max_reads=1, database_pool=1)
+SETTINGS: Any = SimpleNamespace(max_concurrency=8, max_ordinary=1, max_reads=1)
 
 
 def classify(method: str, path: str, _query: bytes) -> Clase:
@@ -51,7 +51,7 @@ class Client:
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     """Of a service whose one place for an ordinary request is taken."""
-    admission = Admission("cosas", SETTINGS, classify, in_loop=True)
+    admission = Admission("cosas", SETTINGS, classify)
     await admission.enter("ordinaria")
     clients: list[Client] = []
 

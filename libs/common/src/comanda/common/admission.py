@@ -25,8 +25,8 @@ Classify = Callable[[str, str, bytes], Clase]
 """The class of a request by its method, path and query string."""
 
 READS_AT_ONCE = 2
-"""Reads that are worked on at the same time, on SQLite; on PostgreSQL, which answers while others go on, as many as
-leave half of the connections to everybody else. Sending an answer to a slow client is no work."""
+"""Reads that are worked on at the same time. Sending an answer to a slow client is no work. More would
+do more only where the database is far away, and each of them delays every step of whoever ends an order."""
 
 REFUSAL_SECONDS = 0.2
 """A refusal is told so late, while there is room to let it wait: who asks again at once, asks five times a second."""
@@ -45,18 +45,14 @@ def ordinary(_method: str, _path: str, _query: bytes) -> Clase:
 
 
 class Admission:
-    """The requests in hand, by class. It belongs to one event loop.
+    """The requests in hand, by class. It belongs to one event loop."""
 
-    Args:
-        in_loop: the database is read in the event loop, so a read lets nothing else happen.
-    """
-
-    def __init__(self, service: str, settings: ServiceSettings, classify: Classify, *, in_loop: bool) -> None:
+    def __init__(self, service: str, settings: ServiceSettings, classify: Classify) -> None:
         self._classify = classify
         self._service = service
         self._waiting = 0
         self._most_waiting = settings.max_concurrency // 4
-        self._turns = asyncio.Semaphore(READS_AT_ONCE if in_loop else max(READS_AT_ONCE, settings.database_pool // 2))
+        self._turns = asyncio.Semaphore(READS_AT_ONCE)
         self._in_hand: dict[Clase, int] = {"critica": 0, "ordinaria": 0, "lectura": 0}
         self._most: dict[Clase, int] = {
             "critica": settings.max_concurrency,

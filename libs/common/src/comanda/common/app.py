@@ -98,8 +98,7 @@ class _Service(FastAPI):
 
 def create_app(wiring: Wiring) -> FastAPI:
     """The ASGI application of a service."""
-    in_loop = wiring.database.dialect == "sqlite"
-    admission = Admission(wiring.name, wiring.settings, wiring.classify, in_loop=in_loop)
+    admission = Admission(wiring.name, wiring.settings, wiring.classify)
     app = _Service(
         title=f"Comanda · {wiring.name}",
         description=wiring.description,

@@ -173,11 +173,12 @@ class Neighbour:
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
+        limit = min(self._timeout_seconds, left_seconds())
         try:
-            async with asyncio.timeout(self._timeout_seconds if self._connections.locked() else None):
+            async with asyncio.timeout(limit if self._connections.locked() else None):
                 await self._connections.acquire()
         except TimeoutError:
-            raise PoolExhausted from None
+            raise (PoolExhausted if limit == self._timeout_seconds else TimeUp) from None
         self._in_use += 1
         try:
             yield

@@ -33,7 +33,7 @@ def _of_requests(wiring: "Wiring", in_hand: int, ready: bool) -> Iterator[Metric
     figures = {
         "comanda_http_en_curso": ("Requests in hand.", in_hand),
         "comanda_http_maximo": ("Requests in hand above which more are refused.", wiring.settings.max_concurrency),
-        "comanda_listo": ("1: the schema is there and requests are served; 0: it still waits.", ready),
+        "comanda_listo": ("1: the schema has been found and requests are let in; 0: it still waits for it.", ready),
     }
     for name, (text, value) in figures.items():
         family = GaugeMetricFamily(name, text, labels=["servicio"])

@@ -202,13 +202,19 @@ class Circuit:
             failure = error
         if not self._retry_attempts or self._shut_for(admitted):
             raise failure
+        if left_seconds() <= self._retry_attempts * self._retry_wait_seconds:
+            raise TimeUp from failure  # it could not end its round: so it takes none from those who can
         window = NO_WINDOW if self._probing else self._budget.grant(self._retry_attempts)
         if window is None:
             raise RetriesSpent from failure
 
+        sent = 0
+
         async def again() -> T:
+            nonlocal sent
             if retrying.statistics["attempt_number"] == 1:
                 raise failure
+            sent += 1
             return await self._try(attempt, slot, admitted, is_retry=True)
 
         # tenacity costs more than all else here, and most calls need one try: it learns of the first once that failed.
@@ -222,8 +228,7 @@ class Circuit:
         try:
             return await retrying(again)
         finally:
-            used = retrying.statistics["attempt_number"] - 1
-            self._budget.give_back(self._retry_attempts - used, window)
+            self._budget.give_back(self._retry_attempts - sent, window)
 
     async def _pause(self, seconds: float) -> None:
         """Waits for the next try, if there will be anybody to make it for."""

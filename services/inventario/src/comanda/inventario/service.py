@@ -83,6 +83,7 @@ class Inventario:
         self._audit = Audit(auditoria, database, clock)
         self._decisions = Batch("reservas", self._decide, most=group_commit)
         self.queue = self._decisions.queue
+        ROUNDS.labels("barrido").set(clock.now().timestamp())  # a sweep that never gets through is noticed, too
 
     async def crear(self, producto_id: UUID, cantidad: int) -> Existencias:
         """Starts to count a product, asking productos whether there is such a thing.

@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
 
 from comanda.common.clock import Clock
 from comanda.common.database import Database, DatabaseUnavailable
@@ -62,7 +63,7 @@ class FasesAbiertas:
         try:
             async with self._database.read() as connection:
                 return await self._repository.fases(connection, MOST_COUNTED)
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, DBAPIError):  # away, or without its schema yet
             return None
         finally:
             self._until = self._clock.monotonic() + KEPT_SECONDS

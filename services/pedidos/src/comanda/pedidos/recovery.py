@@ -57,6 +57,7 @@ class Recovery:
         self._lease = timedelta(seconds=lease_seconds)
         self._pause_seconds = pause_seconds
         self._backoff_seconds = backoff_seconds
+        ROUNDS.labels("recuperacion").set(clock.now().timestamp())  # one that never gets through is noticed, too
 
     async def run(self) -> None:
         """Looks for orders that are due, for ever."""

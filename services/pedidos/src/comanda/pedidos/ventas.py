@@ -7,7 +7,16 @@ from uuid import UUID
 from comanda.common.audit import Audit
 from comanda.common.clock import Clock, uuid7_time
 from comanda.common.database import Database
-from comanda.pedidos.domain import Fase, Inventario, Linea, LineaPedida, Pedido, Productos, VentaDesconocida
+from comanda.pedidos.domain import (
+    Fase,
+    Inventario,
+    Linea,
+    LineaPedida,
+    Pedido,
+    Productos,
+    TransicionInvalida,
+    VentaDesconocida,
+)
 from comanda.pedidos.repository import Repository
 from comanda.pedidos.saga import Saga
 from comanda.pedidos.tables import auditoria
@@ -15,6 +24,9 @@ from comanda.pedidos.tables import auditoria
 VENDIDO = "inventario ya lo había vendido"
 PERDIDO = "perdido y rehecho de su venta: cliente desconocido, precios de ahora"
 DESCONOCIDO = "desconocido"
+MAX_STEPS = 4
+"""Transitions that one request makes at most."""
+
 SIN_MONEDA = "XXX"
 """No currency (ISO 4217): productos knows none of its products."""
 
@@ -55,11 +67,14 @@ class Ventas:
         pedido = await self._leer(pedido_id) or await self._rehacer(pedido_id, vendidas)
         if _cantidades(pedido.lineas) != _cantidades(vendidas):
             raise VentaDesconocida
-        if pedido.fase not in (Fase.COMPLETANDO, Fase.COMPLETADO):
-            pedido = await self._saga.intend(pedido, pedido.vendido(self._clock.now()), VENDIDO)
-        if pedido.fase is Fase.COMPLETANDO:
-            pedido, _ = await self._saga.advance(pedido)
-        return pedido
+        for _ in range(MAX_STEPS):  # recovery may move it meanwhile
+            if pedido.fase is Fase.COMPLETADO:
+                return pedido
+            if pedido.fase is Fase.COMPLETANDO:
+                pedido, _ = await self._saga.advance(pedido)
+            else:
+                pedido = await self._saga.intend(pedido, pedido.vendido(self._clock.now()), VENDIDO)
+        raise TransicionInvalida(pedido)
 
     async def _rehacer(self, pedido_id: UUID, vendidas: Sequence[LineaPedida]) -> Pedido:
         """What can be known of a lost order: its lines, and when it was placed, by its id."""
