@@ -1,7 +1,7 @@
 """A small simulation of Comanda: what an order costs goes in, how many a second it can take comes out.
 
-An order goes through five stages: its key is looked up, productos is asked, the order is recorded, inventario is asked,
-the verdict is recorded. Each is served in turns, as `comanda.common.batch` does: a turn takes all that wait, costs its
+An order goes through four stages: productos is asked, the order is recorded, inventario is asked, the verdict is
+recorded. Each is served in turns, as `comanda.common.batch` does: a turn takes all that wait, costs its
 process so much for itself and so much for each order, and then its database likewise. A process has one thread. Who
 reserves holds the rows of the products until its transaction has ended.
 
@@ -17,8 +17,8 @@ from typing import Any
 import simpy
 
 MOST_IN_A_TURN = 200
-STAGES = (("pedidos", "clave"), ("productos", ""), ("pedidos", "alta"), ("inventario", ""), ("pedidos", "veredicto"))
-VISITS = {"pedidos": 3, "productos": 1, "inventario": 1}
+STAGES = ("productos", "pedidos", "inventario", "pedidos")
+VISITS = {"pedidos": 2, "productos": 1, "inventario": 1}
 DATABASE_VISITS = len(STAGES)
 Events = Generator[Any, Any, None]
 
@@ -179,7 +179,7 @@ class Simulation:
             queue.wake.succeed()
 
     def _turns_of(self, replica: int, stage: int) -> Events:
-        queue, (service, _) = self._queues[replica, stage], STAGES[stage]
+        queue, service = self._queues[replica, stage], STAGES[stage]
         while True:
             if not queue.waiting:
                 queue.wake = self._env.event()
