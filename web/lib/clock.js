@@ -13,3 +13,16 @@ export function learn(headers) {
 
 /** Milliseconds since 1970. */
 export const now = () => Date.now() + offset;
+
+/** Waits so long, or until the signal says stop. @param {number} ms @param {AbortSignal} signal */
+export function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+  });
+}

@@ -4,6 +4,7 @@
  */
 
 import { open } from "./api.js";
+import { sleep } from "./clock.js";
 import { signal } from "./html.js";
 import { eventsOf } from "./sse.js";
 
@@ -105,15 +106,3 @@ async function poll(signal, duration) {
 
 /** One listener's failure is not the others'. @returns {Promise<void>[]} */
 const each = (act) => [...listeners].map(async (listener) => act(listener)).map((done) => done.catch(reportError));
-
-function sleep(ms, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
-}

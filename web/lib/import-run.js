@@ -1,5 +1,7 @@
 /** Sends the rows of an import: a few at a time, patient with a service that is busy, harmless when repeated. */
 
+import { sleep } from "./clock.js";
+
 /** Browsers open six connections to an address at most; one stays free for the person. */
 const PARALLEL = 5;
 const TRIES = 8;
@@ -18,13 +20,13 @@ const BACKOFF_SECONDS = [1, 2, 4, 8, 15, 30];
  * @param {AbortSignal} given.signal
  * @param {(seconds: number, signal: AbortSignal) => Promise<void>} [given.sleep]
  */
-export async function run({ rows, send, onOutcome, onPause = () => {}, signal, sleep = slept }) {
+export async function run({ rows, send, onOutcome, onPause = () => {}, signal, sleep: rest = slept }) {
   let next = 0;
   let pause = null; // while a service asks for patience; one for all who send
 
   const wait = (seconds) => {
     onPause(performance.now() + seconds * 1000);
-    pause ??= sleep(seconds, signal).finally(() => {
+    pause ??= rest(seconds, signal).finally(() => {
       pause = null;
       onPause(null);
     });
@@ -134,14 +136,4 @@ async function adjust(api, id, existencias, key, signal) {
   return true;
 }
 
-function slept(seconds, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, seconds * 1000);
-    signal.addEventListener("abort", done);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
-}
+const slept = (seconds, signal) => sleep(seconds * 1000, signal);

@@ -79,6 +79,11 @@ class Admission:
                 self.end_wait()
         raise ServicioSaturado
 
+    @property
+    def is_full(self) -> bool:
+        """Whether some class has no place left; asked before each request, so that most need no closer look."""
+        return not all(map(self.has_room, self._most))
+
     def has_room(self, clase: Clase) -> bool:
         return self._in_hand[clase] < self._most[clase]
 

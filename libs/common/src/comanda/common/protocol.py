@@ -149,18 +149,20 @@ class JoiningProtocol(HttpToolsProtocol):
 
     def _no_room(self) -> bytes | None:
         """The answer to a request whose class is full. None: there is room, or somebody has to look closer."""
-        ours, method = self._admission, self.parser.get_method().decode("ascii")
+        ours = self._admission
+        if ours is None or not ours.is_full:
+            return None
+        method = self.parser.get_method().decode("ascii")
         path, _, query = self.url.partition(b"?")
         busy = self.cycle is not None and not self.cycle.response_complete
-        if ours is None or busy or method not in ("GET", "POST") or b"%" in path or self.expect_100_continue:
+        if busy or method not in ("GET", "POST") or b"%" in path or self.expect_100_continue:
             return None
         clase = ours.class_of(method, path.decode("ascii"), query)
         if clase is None or ours.has_room(clase) or not self.parser.should_keep_alive():
             return None
         fields = dict(self.headers)
-        if (
-            b"origin" in fields or self.parser.get_http_version() != "1.1"
-        ):  # a browser has to be told that it may read it
+        # A page of another origin has to be told that it may read the answer.
+        if b"origin" in fields or self.parser.get_http_version() != "1.1":
             return None
         ours.refused(clase, admission.FULL)
         self.scope["path"] = ""  # its head is all there
